@@ -1,0 +1,117 @@
+/** `edgeloop run`: learns from a port and shows how it goes, until the time is up, a signal, or the port is gone. */
+import { homedir } from 'node:os';
+import { delimiter, resolve } from 'node:path';
+import type { Config } from '../config.ts';
+import { EXIT } from '../errors.ts';
+import { LiveTrainer } from '../service/trainer.ts';
+import type { StreamOptions } from './command.ts';
+import { describeStart, statusLine, summaryDocument, summaryText } from './words.ts';
+
+const STATUS_EVERY_MS = 1000;
+
+/** @returns the exit status */
+export async function runStream(config: Config, options: StreamOptions): Promise<number> {
+  const weights =
+    options.weights === undefined
+      ? resolve(stateDirectory(), config.store.weights)
+      : resolve(options.weights);
+  const ending = new Ending(options.forMs);
+  // With --json standard output holds the document alone.
+  const screen = new Screen(options.json ? process.stderr : process.stdout);
+  try {
+    const trainer = await LiveTrainer.start(
+      config,
+      { weights, fresh: options.fresh },
+      { onEnd: (error) => ending.end(error) },
+    );
+    const startedMs = performance.now();
+    screen.print(describeStart(config, trainer, weights));
+    const error = await showUntil(ending, trainer, screen);
+    const summary = await trainer.stop();
+    const seconds = (performance.now() - startedMs) / 1000;
+    screen.print(summaryText(summary, seconds));
+    if (options.json) process.stdout.write(`${JSON.stringify(summaryDocument(summary, seconds))}\n`);
+    if (error !== undefined) throw error;
+    return EXIT.ok;
+  } finally {
+    ending.dispose();
+  }
+}
+
+async function showUntil(ending: Ending, trainer: LiveTrainer, screen: Screen): Promise<Error | undefined> {
+  let rowsBefore = 0;
+  let beforeMs = performance.now();
+  const show = async (): Promise<void> => {
+    const status = await trainer.status();
+    const nowMs = performance.now();
+    const rowsPerSecond = ((status.rows - rowsBefore) * 1000) / (nowMs - beforeMs);
+    rowsBefore = status.rows;
+    beforeMs = nowMs;
+    screen.live(statusLine(status, rowsPerSecond));
+  };
+  const timer = setInterval(() => void show().catch((error: Error) => ending.end(error)), STATUS_EVERY_MS);
+  try {
+    return await ending.reason;
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Where learned things live: systemd's state directory, or the user's. */
+export function stateDirectory(): string {
+  const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
+  if (STATE_DIRECTORY) return STATE_DIRECTORY.split(delimiter)[0];
+  return resolve(XDG_STATE_HOME || resolve(homedir(), '.local/state'), 'edgeloop');
+}
+
+/** Waits for the first of: time up, SIGINT or SIGTERM, an error of the run. */
+class Ending {
+  /** undefined: an orderly end. */
+  readonly reason: Promise<Error | undefined>;
+  readonly #timer: NodeJS.Timeout | undefined;
+  #resolve: (error: Error | undefined) => void = () => {};
+
+  constructor(forMs: number | undefined) {
+    this.reason = new Promise((settle) => (this.#resolve = settle));
+    if (forMs !== undefined) this.#timer = setTimeout(() => this.end(), forMs);
+    process.on('SIGINT', this.#onSignal);
+    process.on('SIGTERM', this.#onSignal);
+  }
+
+  readonly #onSignal = (): void => this.end();
+
+  end(error?: Error): void {
+    this.#resolve(error);
+  }
+
+  dispose(): void {
+    clearTimeout(this.#timer);
+    process.off('SIGINT', this.#onSignal);
+    process.off('SIGTERM', this.#onSignal);
+  }
+}
+
+/** One line that renews itself on a terminal; plain lines elsewhere. */
+class Screen {
+  readonly #stream: NodeJS.WriteStream;
+  #liveShown = false;
+
+  constructor(stream: NodeJS.WriteStream) {
+    this.#stream = stream;
+  }
+
+  live(line: string): void {
+    if (!this.#stream.isTTY) {
+      this.#stream.write(`${line}\n`);
+      return;
+    }
+    // A line wider than the terminal would wrap, and only its last part would be renewed.
+    this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
+    this.#liveShown = true;
+  }
+
+  print(text: string): void {
+    this.#stream.write(this.#liveShown ? `\n${text}` : text);
+    this.#liveShown = false;
+  }
+}

@@ -1,0 +1,217 @@
+/**
+ * Every option once: unit, default, limit, check. A config is a TOML file; each key is looked up in the table below,
+ * and a key that is not there, or a value that does not pass, is an error that names the key, the line and what was
+ * expected.
+ */
+import { readFileSync } from 'node:fs';
+import { TomlError, parse } from 'smol-toml';
+import { ACTIVATIONS, type Activation } from './engine/network.ts';
+import { EdgeloopError } from './errors.ts';
+
+export interface Config {
+  readonly serial: { readonly port: string; readonly baudRate: number };
+  readonly input: { readonly columns: readonly string[]; readonly label: string };
+  readonly network: {
+    readonly hidden: number;
+    readonly classes: number;
+    readonly activation: Activation;
+    readonly learningRate: number;
+    readonly seed: number;
+  };
+  readonly stream: { readonly ringRows: number };
+  readonly store: { readonly weights: string; readonly saveEvery: number };
+}
+
+type Value = string | number | readonly string[];
+
+interface Option {
+  /** Unit or meaning, for people. */
+  readonly about: string;
+  /** undefined: must be given. */
+  readonly default?: Value;
+  /** What is expected, as a noun phrase: "an integer from 1 to 4096". */
+  readonly expected: string;
+  readonly accepts: (value: unknown) => boolean;
+}
+
+function integer(min: number, max: number, about: string, byDefault: number): Option {
+  return {
+    about,
+    default: byDefault,
+    expected: `an integer from ${min} to ${max}`,
+    accepts: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  };
+}
+
+function text(about: string, byDefault?: string): Option {
+  return {
+    about,
+    ...(byDefault === undefined ? {} : { default: byDefault }),
+    expected: 'a text in quotes that is not empty',
+    accepts: (value) => typeof value === 'string' && value.length > 0 && !value.includes('\0'),
+  };
+}
+
+/** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
+const COLUMNS_MAX = 256;
+
+export const OPTIONS: Readonly<Record<string, Option>> = {
+  'serial.port': text('device of the board, best by its stable name under /dev/serial/by-id'),
+  'serial.baudRate': integer(50, 4_000_000, 'bits per second, as in the sketch (Serial.begin)', 115_200),
+  'input.columns': {
+    about: 'names of the cells of a line, in order, the label among them',
+    expected: `a list of 2 to ${COLUMNS_MAX} different names`,
+    accepts: isNameList,
+  },
+  'input.label': text('which of the columns holds the class'),
+  'network.hidden': integer(1, 4096, 'hidden units', 16),
+  'network.classes': integer(2, 256, 'outputs: the most classes that can be learned', 8),
+  'network.activation': {
+    about: 'of the hidden units',
+    default: 'tanh',
+    expected: `one of ${ACTIVATIONS.map((name) => `"${name}"`).join(', ')}`,
+    accepts: (value) => ACTIVATIONS.includes(value as Activation),
+  },
+  'network.learningRate': {
+    about: 'step size of stochastic gradient descent',
+    default: 0.05,
+    expected: 'a number above 0, up to 10',
+    accepts: (value) => typeof value === 'number' && value > 0 && value <= 10,
+  },
+  'network.seed': integer(0, 2 ** 31 - 1, 'of the initial weights', 1),
+  'stream.ringRows': {
+    about: 'rows that may wait for the learner',
+    default: 4096,
+    // 16: a few reads' worth. 65,536 rows of 256 values are 72 MiB, all that a small board can spare.
+    expected: 'a power of two from 16 to 65536',
+    accepts: (value) => isPowerOfTwo(value) && value >= 16 && value <= 65_536,
+  },
+  'store.weights': text('weight file; a relative path is below the state directory', 'edgeloop.safetensors'),
+  // A save writes a few kilobytes and syncs twice: once a second is what an SD card should be asked for at most.
+  'store.saveEvery': integer(1, 86_400, 'seconds between saves while running', 60),
+};
+
+function isNameList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length >= 2 &&
+    value.length <= COLUMNS_MAX &&
+    value.every((name) => typeof name === 'string' && name.length > 0) &&
+    new Set(value).size === value.length
+  );
+}
+
+function isPowerOfTwo(value: unknown): value is number {
+  return (
+    Number.isInteger(value) && (value as number) > 0 && ((value as number) & ((value as number) - 1)) === 0
+  );
+}
+
+/** @throws EdgeloopError ELOOP_CONFIG */
+export function readConfig(path: string): Config {
+  let source: string;
+  try {
+    source = readFileSync(path, 'utf8');
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `${path}: cannot read the config (${code}). Check the path and its rights.`,
+    );
+  }
+  return parseConfig(source, path);
+}
+
+/**
+ * @param source TOML
+ * @param name   of the file, for messages
+ * @throws EdgeloopError ELOOP_CONFIG naming the key and, if known, the line
+ */
+export function parseConfig(source: string, name: string): Config {
+  const given = flatten(parseToml(source, name));
+  for (const [key, value] of given) check(key, value, () => place(source, name, key));
+  return buildConfig(given, name);
+}
+
+/** Builds a config from values by key, e.g. `{'serial.port': '/dev/ttyACM0'}`; checked like a file. */
+export function makeConfig(values: Readonly<Record<string, Value>>, name: string): Config {
+  const given = new Map<string, unknown>(Object.entries(values));
+  for (const [key, value] of given) check(key, value, () => name);
+  return buildConfig(given, name);
+}
+
+function parseToml(source: string, name: string): Record<string, unknown> {
+  try {
+    return parse(source);
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause;
+    const reason = cause.message.split('\n', 1)[0];
+    throw new EdgeloopError('ELOOP_CONFIG', `${name}:${cause.line}: expected TOML: ${reason}.`);
+  }
+}
+
+/** {serial: {port: "x"}} -> [["serial.port", "x"]] */
+function flatten(tables: Record<string, unknown>): Map<string, unknown> {
+  const values = new Map<string, unknown>();
+  for (const [section, table] of Object.entries(tables)) {
+    if (typeof table !== 'object' || table === null || Array.isArray(table)) values.set(section, table);
+    else for (const [key, value] of Object.entries(table)) values.set(`${section}.${key}`, value);
+  }
+  return values;
+}
+
+function check(key: string, value: unknown, where: () => string): void {
+  const option = Object.hasOwn(OPTIONS, key) ? OPTIONS[key] : undefined;
+  if (option === undefined) {
+    const known = Object.keys(OPTIONS).join(', ');
+    throw new EdgeloopError('ELOOP_CONFIG', `${where()}: unknown key ${key}: expected one of ${known}.`);
+  }
+  if (!option.accepts(value)) {
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `${where()}: ${key} (${option.about}): expected ${option.expected}, got ${JSON.stringify(value)}.`,
+    );
+  }
+}
+
+function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config {
+  const config: Record<string, Record<string, unknown>> = {};
+  for (const [key, option] of Object.entries(OPTIONS)) {
+    const value = given.get(key) ?? option.default;
+    if (value === undefined) {
+      throw new EdgeloopError(
+        'ELOOP_CONFIG',
+        `${name}: ${key} is missing (${option.about}): expected ${option.expected}.`,
+      );
+    }
+    const [section, leaf] = key.split('.');
+    (config[section] ??= {})[leaf] = value;
+  }
+  const complete = config as unknown as Config;
+  const { columns, label } = complete.input;
+  if (!columns.includes(label)) {
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `${name}: input.label: expected one of ${columns.join(', ')}, got "${label}".`,
+    );
+  }
+  return complete;
+}
+
+/** "file.toml:7" if the key's line is found, else "file.toml". Keys are looked for as people write them. */
+function place(source: string, name: string, key: string): string {
+  const [section, leaf] = key.split('.');
+  let inSection = leaf === undefined;
+  for (const [index, line] of source.split('\n').entries()) {
+    const header = /^\s*\[\s*([^\]]+?)\s*\]/.exec(line);
+    if (header) inSection = header[1] === section;
+    if (inSection && startsWithKey(line, leaf ?? section)) return `${name}:${index + 1}`;
+    if (!inSection && startsWithKey(line, key)) return `${name}:${index + 1}`;
+  }
+  return name;
+}
+
+function startsWithKey(line: string, key: string): boolean {
+  const [written] = line.split('=', 1);
+  return line.includes('=') && written.replaceAll(/["'\s]/g, '') === key;
+}

@@ -1,0 +1,103 @@
+/**
+ * One model learning live, seen from the main thread: rows go in through the ring, snapshots of the arena come
+ * out, and `stop` ends it with everything taken.
+ */
+import { fileURLToPath } from 'node:url';
+import { Piscina } from 'piscina';
+import { ArenaPlan } from '../engine/arena.ts';
+import { type NetworkConfig, initialParameters, writeParameters } from '../engine/network.ts';
+import { mulberry32 } from '../engine/random.ts';
+import { CONTROL, RingWriter, makeRing, ringBytes, signalReader } from '../stream/ring.ts';
+import { type Learner, openLearner, planLearner, startScores } from './learner.ts';
+import type { LearnTask, LearnTaskResult } from './task.ts';
+
+// The pool loads its tasks from this very module; in the single file that is the bundle itself.
+export { learnStream } from './task.ts';
+
+/** A learner takes a snapshot between two rows; if it has not done so by then, it is stuck. */
+const SNAPSHOT_TIMEOUT_MS = 10_000;
+
+/** Long-lived learners plus one thread for short tasks; more in the queue than this is a mistake of ours. */
+const POOL_QUEUE_MAX = 16;
+
+export interface SessionMemory {
+  readonly arenaBytes: number;
+  readonly ringBytes: number;
+}
+
+export class LearningSession {
+  readonly ring: RingWriter;
+  readonly memory: SessionMemory;
+  /** Over the live arena. Only for reading and writing while no learner runs: before `start`, after `stop`. */
+  readonly learner: Learner;
+  readonly #task: LearnTask;
+  readonly #snapshotLearner: Learner;
+  readonly #pool: Piscina<LearnTask, LearnTaskResult>;
+  #running: Promise<LearnTaskResult> | undefined;
+  #snapshot: Promise<Learner> | undefined;
+
+  /**
+   * Plans and takes all memory, and draws the initial weights.
+   * @param ringRows capacity of the ring, a power of two
+   * @param seed     of the initial weights
+   */
+  constructor(config: NetworkConfig, ringRows: number, seed: number) {
+    const plan = new ArenaPlan();
+    const parts = planLearner(plan, config);
+    const arena = plan.allocate().buffer;
+    const snapshot = new SharedArrayBuffer(arena.byteLength);
+    const ring = makeRing(config.inputs, ringRows);
+    this.memory = { arenaBytes: plan.sizeBytes, ringBytes: ringBytes(config.inputs, ringRows) };
+    this.ring = new RingWriter(ring);
+    this.learner = openLearner(arena, config, parts);
+    this.#snapshotLearner = openLearner(snapshot, config, parts);
+    this.#task = { config, ring, arena, snapshot };
+    writeParameters(this.learner.network, initialParameters(config, mulberry32(seed)));
+    startScores(this.learner);
+    this.#pool = new Piscina<LearnTask, LearnTaskResult>({
+      filename: fileURLToPath(import.meta.url),
+      name: 'learnStream',
+      minThreads: 1,
+      maxThreads: 2,
+      maxQueue: POOL_QUEUE_MAX,
+    });
+  }
+
+  /** Starts the learner on its pool thread. @returns settles when it ends; rejects if it fails */
+  start(): Promise<LearnTaskResult> {
+    this.#running = this.#pool.run(this.#task);
+    return this.#running;
+  }
+
+  /**
+   * Asks the learner for a copy of its arena as it is between two rows.
+   * @returns a learner laid over the copy, valid until the next call; read it before awaiting anything else
+   */
+  snapshot(): Promise<Learner> {
+    this.#snapshot ??= this.#askForSnapshot().finally(() => (this.#snapshot = undefined));
+    return this.#snapshot;
+  }
+
+  /** Lets the learner take what has been published, ends it and gives its thread back. */
+  async stop(): Promise<LearnTaskResult | undefined> {
+    Atomics.store(this.ring.control, CONTROL.stop, 1);
+    signalReader(this.ring.control);
+    try {
+      return await this.#running;
+    } finally {
+      await this.#pool.close();
+    }
+  }
+
+  async #askForSnapshot(): Promise<Learner> {
+    const { control } = this.ring;
+    const before = Atomics.load(control, CONTROL.snapshotDone);
+    Atomics.add(control, CONTROL.snapshotAsked, 1);
+    signalReader(control);
+    const wait = Atomics.waitAsync(control, CONTROL.snapshotDone, before, SNAPSHOT_TIMEOUT_MS);
+    if (wait.async && (await wait.value) === 'timed-out') {
+      throw new Error(`the learner did not answer within ${SNAPSHOT_TIMEOUT_MS / 1000} s`);
+    }
+    return this.#snapshotLearner;
+  }
+}

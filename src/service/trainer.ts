@@ -1,0 +1,198 @@
+/**
+ * One sensor, one model, live: the serial port feeds the ring, the learner takes it from there, and the weights
+ * are saved every now and then and at the end.
+ */
+import { rename } from 'node:fs/promises';
+import type { Config } from '../config.ts';
+import type { NetworkConfig } from '../engine/network.ts';
+import type { EdgeloopError } from '../errors.ts';
+import { type Learner, SCORE } from '../learn/learner.ts';
+import { LearningSession, type SessionMemory } from '../learn/session.ts';
+import type { LearnTaskResult } from '../learn/task.ts';
+import { Labels } from '../serial/labels.ts';
+import { type DropCounts, LineDecoder } from '../serial/lines.ts';
+import { SerialLink } from '../serial/link.ts';
+import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
+
+/** Rows dropped by reason: by the decoder, or refused by a full ring. */
+export type Drops = DropCounts & { ringFull: number };
+
+/** Counts of this run, as of one moment. Shares of nothing are NaN. */
+export interface Status {
+  readonly rows: number;
+  readonly labelled: number;
+  /** Training steps taken, and those left out because a weight would not have stayed finite. */
+  readonly learned: number;
+  readonly skipped: number;
+  /** Fading mean over about a hundred samples. */
+  readonly loss: number;
+  readonly accuracy: number;
+  readonly baselines: { readonly majority: number; readonly lastLabel: number };
+  /** Rows whose label differs from that of the row before. */
+  readonly changes: number;
+  readonly changesCorrect: number;
+  readonly dropped: Drops;
+}
+
+export interface Summary extends Status {
+  readonly task: LearnTaskResult;
+  /** The weight file. */
+  readonly weights: string;
+}
+
+export interface TrainerOptions {
+  /** Absolute path of the weight file. */
+  readonly weights: string;
+  /** Begin with new weights; an existing file is kept as `<file>.old`. */
+  readonly fresh: boolean;
+}
+
+/** What brought a run to its end, other than `stop`. */
+export type TrainerEvents = {
+  onEnd(error: Error): void;
+};
+
+export class LiveTrainer {
+  readonly memory: SessionMemory;
+  readonly network: NetworkConfig;
+  /** Training steps behind the weights this run started with. */
+  readonly learnedBefore: number;
+  readonly #session: LearningSession;
+  readonly #labels: Labels;
+  readonly #decoder: LineDecoder;
+  readonly #identity: ModelIdentity;
+  readonly #weights: string;
+  #link: SerialLink | undefined;
+  #saving: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  private constructor(
+    config: Config,
+    weights: string,
+    session: LearningSession,
+    identity: ModelIdentity,
+    classes: readonly string[],
+    learnedBefore: number,
+  ) {
+    this.#session = session;
+    this.#identity = identity;
+    this.#weights = weights;
+    this.memory = session.memory;
+    this.network = identity.network;
+    this.learnedBefore = learnedBefore;
+    this.#labels = new Labels(classes, config.network.classes);
+    const { columns, label } = config.input;
+    this.#decoder = new LineDecoder(
+      { columns: columns.length, labelColumn: columns.indexOf(label) },
+      this.#labels,
+      (row, datum, timeUs) => session.ring.pushRow(row, datum, timeUs),
+    );
+  }
+
+  /**
+   * Loads the weights, opens the port and starts the learner.
+   * @throws EdgeloopError when the weight file does not fit or the port cannot be opened
+   */
+  static async start(config: Config, options: TrainerOptions, events: TrainerEvents): Promise<LiveTrainer> {
+    const identity = identityOf(config);
+    const session = new LearningSession(identity.network, config.stream.ringRows, config.network.seed);
+    try {
+      if (options.fresh) await setAside(options.weights);
+      const loaded = await loadModel(options.weights, identity, session.learner);
+      const { classes = [], learned = 0 } = loaded ?? {};
+      const trainer = new LiveTrainer(config, options.weights, session, identity, classes, learned);
+      await trainer.#begin(config, events);
+      return trainer;
+    } catch (error) {
+      await session.stop();
+      throw error;
+    }
+  }
+
+  /** Scores and counters as of now, from a snapshot between two rows. */
+  async status(): Promise<Status> {
+    return this.#read(await this.#session.snapshot());
+  }
+
+  /** Stops reading, lets the learner take what was read, saves. */
+  async stop(): Promise<Summary> {
+    this.#ended = true;
+    clearInterval(this.#saving);
+    await this.#link?.close();
+    const task = await this.#session.stop();
+    if (task === undefined) throw new Error('the learner was never started');
+    const { learner } = this.#session;
+    await this.#save(learner);
+    return { ...this.#read(learner), task, weights: this.#weights };
+  }
+
+  async #begin(config: Config, events: TrainerEvents): Promise<void> {
+    const end = (error: Error): void => {
+      if (!this.#ended) events.onEnd(error);
+      this.#ended = true;
+    };
+    const { path, baudRate } = { path: config.serial.port, baudRate: config.serial.baudRate };
+    this.#link = await SerialLink.open(
+      { path, baudRate },
+      { onBytes: (bytes, count) => this.#take(bytes, count), onGone: (error: EdgeloopError) => end(error) },
+    );
+    this.#session.start().catch(end);
+    const save = (): void =>
+      void this.#session
+        .snapshot()
+        .then((learner) => this.#save(learner))
+        .catch(end);
+    this.#saving = setInterval(save, config.store.saveEvery * 1000);
+  }
+
+  #take(bytes: Uint8Array, count: number): void {
+    this.#decoder.push(bytes, count, Math.floor(performance.now() * 1000));
+    this.#session.ring.publish();
+  }
+
+  #save(learner: Learner): Promise<void> {
+    return saveModel(this.#weights, this.#identity, learner, this.#labels.names, this.learnedBefore);
+  }
+
+  #read({ scores }: Learner): Status {
+    const labelled = scores[SCORE.labelled];
+    return {
+      rows: scores[SCORE.rows],
+      labelled,
+      learned: scores[SCORE.learned],
+      skipped: scores[SCORE.skipped],
+      loss: scores[SCORE.loss],
+      accuracy: scores[SCORE.correct] / labelled,
+      baselines: {
+        majority: scores[SCORE.majorityCorrect] / labelled,
+        lastLabel: scores[SCORE.lastLabelCorrect] / labelled,
+      },
+      changes: scores[SCORE.changes],
+      changesCorrect: scores[SCORE.changesCorrect],
+      dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
+    };
+  }
+}
+
+/** The network that a config asks for: one input per column but the label's, softmax over the classes. */
+function identityOf({ input, network }: Config): ModelIdentity {
+  const inputNames = input.columns.filter((name) => name !== input.label);
+  return {
+    inputNames,
+    network: {
+      inputs: inputNames.length,
+      hidden: network.hidden,
+      outputs: network.classes,
+      hiddenActivation: network.activation,
+      outputActivation: 'identity',
+      loss: 'crossEntropy',
+      learningRate: network.learningRate,
+    },
+  };
+}
+
+async function setAside(path: string): Promise<void> {
+  await rename(path, `${path}.old`).catch((cause: NodeJS.ErrnoException) => {
+    if (cause.code !== 'ENOENT') throw cause;
+  });
+}
