@@ -19,7 +19,7 @@ export interface Config {
     readonly seed: number;
   };
   readonly stream: { readonly ringRows: number };
-  readonly store: { readonly weights: string; readonly saveEvery: number };
+  readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
 
 type Value = string | number | readonly string[];
@@ -88,7 +88,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   },
   'store.weights': text('weight file; a relative path is below the state directory', 'edgeloop.safetensors'),
   // A save writes a few kilobytes and syncs twice: once a second is what an SD card should be asked for at most.
-  'store.saveEvery': integer(1, 86_400, 'seconds between saves while running', 60),
+  'store.saveEverySeconds': integer(1, 86_400, 'between saves while running, in seconds', 60),
 };
 
 function isNameList(value: unknown): boolean {

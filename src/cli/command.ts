@@ -19,7 +19,7 @@ const RUN_HELP = `edgeloop run --config FILE [options]
   --config FILE    which port, columns and network; every key is listed below
   --weights FILE   weight file instead of the config's
 ${'$STREAM'}
-Keys of the config, as key = default (unit or meaning; limits):
+Keys of the config, each with its default, unit or meaning, and limits:
 ${'$KEYS'}`;
 
 const DEMO_HELP = `edgeloop demo [options]
@@ -163,7 +163,7 @@ async function listKeys(): Promise<string> {
   return Object.entries(OPTIONS)
     .map(([key, { default: value, about, expected }]) => {
       const shown = value === undefined ? 'required' : JSON.stringify(value);
-      return `  ${key} = ${shown}  (${about}; ${expected})\n`;
+      return `  ${key} = ${shown}\n      ${about}; ${expected}\n`;
     })
     .join('');
 }

@@ -4,7 +4,8 @@
  */
 import { ArenaPlan } from '../engine/arena.ts';
 import type { NetworkConfig } from '../engine/network.ts';
-import { CONTROL, RECORD, type RingLayout, RingReader } from '../stream/ring.ts';
+import { mulberry32 } from '../engine/random.ts';
+import { CONTROL, NO_LABEL, RECORD, type RingLayout, RingReader } from '../stream/ring.ts';
 import { HeapMeter, type HeapUse } from './heap-meter.ts';
 import { type Learner, openLearner, planLearner, takeGap, takeRow } from './learner.ts';
 
@@ -20,17 +21,22 @@ export interface LearnTask {
 export interface LearnTaskResult {
   /** Time of one row, from statistics to updated weights; mean over every 64th row. NaN if there were too few. */
   readonly stepNs: number;
-  /** What this thread allocated in the rows after the warm-up. */
+  /** What this thread allocated while it took `heapRows` rows, waiting included. */
   readonly heap: HeapUse;
-  /** Rows over which the heap was metered. */
   readonly heapRows: number;
 }
 
 /** Reading the clock allocates a little, so only every 64th row is timed. */
 const TIMED_ROW_EVERY = 64;
 
-/** Rows until the code is compiled; the heap is metered from here on. */
-const WARM_UP_ROWS = 500;
+/**
+ * Rows that a copy of the learner takes before the first real one. Until code is compiled every number in it is an
+ * object on the heap (3.5 KB per row); at 200 rows a second that would go on for a minute.
+ */
+const WARM_UP_ROWS = 20_000;
+/** A large network is compiled after fewer rows, and must not keep the first real ones waiting. */
+const WARM_UP_MS_MAX = 500;
+const WARM_UP_ROWS_PER_LOOK = 500;
 
 /** Rows taken over `rows` records; split from the loop so that it can be compiled by itself. */
 interface Meter {
@@ -48,7 +54,8 @@ export function learnStream({ config, ring, arena, snapshot }: LearnTask): Learn
   const snapshotBytes = new Uint8Array(snapshot);
   const meter: Meter = { rows: 0, timedRows: 0, timedMs: 0 };
   const heapMeter = new HeapMeter();
-  let heapFrom = -1;
+  warmUp(config, arena);
+  heapMeter.start();
   for (;;) {
     const signal = Atomics.load(control, CONTROL.signal);
     const stop = Atomics.load(control, CONTROL.stop) === 1;
@@ -56,20 +63,29 @@ export function learnStream({ config, ring, arena, snapshot }: LearnTask): Learn
       takeRecord(learner, reader, meter);
       if (snapshotIsAsked(control)) makeSnapshot(control, arenaBytes, snapshotBytes);
     }
-    if (heapFrom < 0 && meter.rows >= WARM_UP_ROWS) {
-      heapFrom = meter.rows;
-      heapMeter.start();
-    }
     if (snapshotIsAsked(control)) makeSnapshot(control, arenaBytes, snapshotBytes);
     if (stop) break;
     Atomics.wait(control, CONTROL.signal, signal);
   }
-  const metered = heapFrom >= 0 && meter.rows > heapFrom;
-  return {
-    stepNs: meter.timedRows > 0 ? (meter.timedMs * 1e6) / meter.timedRows : NaN,
-    heap: metered ? heapMeter.stop() : { allocatedBytes: 0, gcEvents: 0 },
-    heapRows: metered ? meter.rows - heapFrom : 0,
-  };
+  const heap = heapMeter.stop();
+  return { stepNs: (meter.timedMs * 1e6) / meter.timedRows, heap, heapRows: meter.rows };
+}
+
+/** Has the row's code compiled, on a copy of the arena that is then thrown away. */
+function warmUp(config: NetworkConfig, arena: SharedArrayBuffer): void {
+  const copy = new SharedArrayBuffer(arena.byteLength);
+  new Uint8Array(copy).set(new Uint8Array(arena));
+  const learner = openLearner(copy, config, planLearner(new ArenaPlan(), config));
+  const random = mulberry32(1);
+  const values = Float32Array.from({ length: 64 * config.inputs }, random);
+  values[0] = NaN; // missing values and rows without a label take ways of their own
+  const untilMs = performance.now() + WARM_UP_MS_MAX;
+  for (let row = 0; row < WARM_UP_ROWS; row++) {
+    const label = row % 16 === 0 ? NO_LABEL : row % config.outputs;
+    takeRow(learner, values, (row % 64) * config.inputs, label);
+    if (row % WARM_UP_ROWS_PER_LOOK === 0 && performance.now() > untilMs) break;
+  }
+  takeGap(learner, 1);
 }
 
 function takeRecord(learner: Learner, reader: RingReader, meter: Meter): void {

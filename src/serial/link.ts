@@ -35,6 +35,8 @@ export class SerialLink {
   readonly #port: LinuxPortBinding;
   readonly #events: LinkEvents;
   readonly #buffer = new Uint8Array(READ_BYTES);
+  /** Set before the port is told: closing it cancels the poll, which calls back at once with an error. */
+  #closed = false;
   #closing: Promise<void> | undefined;
 
   private constructor(port: LinuxPortBinding, path: string, events: LinkEvents) {
@@ -63,6 +65,7 @@ export class SerialLink {
 
   /** Stops reading and gives the port back. */
   close(): Promise<void> {
+    this.#closed = true;
     this.#closing ??= this.#port.close();
     return this.#closing;
   }
@@ -72,14 +75,13 @@ export class SerialLink {
   }
 
   readonly #read = (error: Error | null): void => {
-    if (this.#closing !== undefined) return; // closing cancels the poll, with an error
+    if (this.#closed) return;
     if (error) return this.#gone(error.message);
     try {
       const count = readSync(this.#port.fd!, this.#buffer, 0, READ_BYTES, null);
       if (count === 0) return this.#gone('end of file');
       this.#events.onBytes(this.#buffer, count);
-      // A handler may have closed the link; TypeScript does not see that.
-      if ((this.#closing as Promise<void> | undefined) === undefined) this.#arm();
+      if (!this.#isClosed()) this.#arm();
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       if (code === 'EAGAIN') return this.#arm(); // woken for nothing
@@ -87,6 +89,11 @@ export class SerialLink {
       this.#gone(code);
     }
   };
+
+  /** Asked anew after a handler ran, which may have closed the link. */
+  #isClosed(): boolean {
+    return this.#closed;
+  }
 
   #gone(why: string): void {
     const message = `${this.path}: the port is gone (${why}). Check the cable and the board's power, then start again.`;
@@ -105,6 +112,8 @@ function openError(path: string, cause: unknown): EdgeloopError {
 function remedyFor(path: string, text: string): string {
   if (/permission denied/i.test(text)) {
     const group = groupOf(path);
+    if (group === 'root')
+      return 'permission denied. The device belongs to root alone; udev usually gives it to dialout.';
     return (
       `permission denied. The device belongs to the group ${group}: ` +
       `run \`sudo usermod -aG ${group} ${userInfo().username}\`, log out and in again.`

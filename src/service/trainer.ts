@@ -142,7 +142,7 @@ export class LiveTrainer {
         .snapshot()
         .then((learner) => this.#save(learner))
         .catch(end);
-    this.#saving = setInterval(save, config.store.saveEvery * 1000);
+    this.#saving = setInterval(save, config.store.saveEverySeconds * 1000);
   }
 
   #take(bytes: Uint8Array, count: number): void {

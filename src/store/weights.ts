@@ -8,7 +8,13 @@ import { type NetworkConfig, makeParameters, readParameters, writeParameters } f
 import { EdgeloopError } from '../errors.ts';
 import { type Learner, SCORE } from '../learn/learner.ts';
 import { replaceFile } from './replace-file.ts';
-import { type Tensor, type TensorFile, decodeSafetensors, encodeSafetensors } from './safetensors.ts';
+import {
+  type Tensor,
+  type TensorFile,
+  decodeSafetensors,
+  encodeSafetensors,
+  printable,
+} from './safetensors.ts';
 
 /** Major version of the file's meaning; a reader refuses a higher one. */
 const FORMAT_VERSION = '1';
@@ -107,9 +113,9 @@ export async function loadModel(
   parameters.bias1.set(fit.float32('layer1.bias', [H]));
   parameters.weights2.set(fit.float32('layer2.weight', [K, H]));
   parameters.bias2.set(fit.float32('layer2.bias', [K]));
-  const count = fit.float64('scaler.count', [D]);
+  const count = fit.notNegative('scaler.count', [D]);
   const mean = fit.float64('scaler.mean', [D]);
-  const m2 = fit.float64('scaler.m2', [D]);
+  const m2 = fit.notNegative('scaler.m2', [D]);
   writeParameters(learner.network, parameters);
   learner.scaler.count.set(count);
   learner.scaler.mean.set(mean);
@@ -139,12 +145,8 @@ class ModelFit {
       this.#expect(key, JSON.stringify(value), JSON.stringify(got));
     }
     const classes = this.#json(KEY.classes);
-    if (
-      !isStringArray(classes) ||
-      classes.length > network.outputs ||
-      new Set(classes).size < classes.length
-    ) {
-      this.#fail(`classes: expected up to ${network.outputs} different names, got ${metadata[KEY.classes]}`);
+    if (!isNameList(classes, network.outputs)) {
+      return this.#differs('classes', `up to ${network.outputs} different names`, metadata[KEY.classes]);
     }
     const learned = Number(metadata[KEY.learned]);
     if (!Number.isSafeInteger(learned) || learned < 0)
@@ -161,6 +163,13 @@ class ModelFit {
   float64(name: string, shape: readonly number[]): Float64Array {
     const { data } = this.#tensor(name, shape);
     if (!(data instanceof Float64Array)) this.#fail(`tensor ${name}: expected float64`);
+    return data;
+  }
+
+  notNegative(name: string, shape: readonly number[]): Float64Array {
+    const data = this.float64(name, shape);
+    if (data.some((value) => value < 0))
+      this.#fail(`tensor ${name}: expected numbers from 0 up, got one below`);
     return data;
   }
 
@@ -185,12 +194,16 @@ class ModelFit {
     try {
       return JSON.parse(text ?? '');
     } catch {
-      return this.#fail(`metadata ${key}: expected JSON, got ${text}`);
+      return this.#fail(`metadata ${key}: expected JSON, got ${printable(text ?? '')}`);
     }
   }
 
   #expect(what: string, expected: string, got: string | undefined): void {
-    if (got !== expected) this.#fail(`${what}: expected ${expected}, got ${got ?? 'nothing'}`);
+    if (got !== expected) this.#differs(what, expected, got);
+  }
+
+  #differs(what: string, expected: string, got: string | undefined): never {
+    return this.#fail(`${what}: expected ${expected}, got ${got === undefined ? 'nothing' : printable(got)}`);
   }
 
   #fail(what: string): never {
@@ -198,6 +211,11 @@ class ModelFit {
   }
 }
 
-function isStringArray(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === 'string');
+function isNameList(value: unknown, lengthMax: number): value is string[] {
+  return (
+    Array.isArray(value) &&
+    value.length <= lengthMax &&
+    value.every((item) => typeof item === 'string') &&
+    new Set(value).size === value.length
+  );
 }

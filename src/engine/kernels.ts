@@ -1,0 +1,100 @@
+/**
+ * The same network as reference.ts by 128-bit SIMD: the same bytes of parameters, moments, bounds, outputs and
+ * losses, faster. The two can take turns on one arena. Written in AssemblyScript (src/engine/kernels/), compiled by
+ * `npm run kernels`; the module imports the arena as its memory and has none of its own.
+ */
+import assert from 'node:assert/strict';
+import { KERNELS_BASE64 } from './kernels-wasm.ts';
+import { ACTIVATIONS, LOSSES, type Network, OPTIMISERS } from './network.ts';
+
+/**
+ * The functions of reference.ts, bound to one network. Where the reference promises contents, the bytes are equal
+ * (NaN but for its sign and payload); hidden, probabilities, deltas, steps and gradient are scratch, and
+ * `learnMany` leaves inputs, targets and outputs alone.
+ */
+export interface Kernels {
+  /** inputs -> hidden, outputs (and probabilities, if the loss is crossEntropy). */
+  forward(): void;
+  /** One step on the sample whose `forward` was just computed. @returns LEARNED or SKIPPED */
+  learn(): number;
+  /** Predicts the first `count` queued samples: queueInputs -> queueOutputs. */
+  forwardMany(count: number): void;
+  /**
+   * Predicts and learns the first `count` queued samples in order, one step to every `batch` of them.
+   * @returns the number of steps learned; the others were skipped
+   */
+  learnMany(count: number, batch?: number): number;
+}
+
+type Setter = (...values: number[]) => void;
+
+interface Exports {
+  forward(): void;
+  learn(): number;
+  forwardMany(count: number): void;
+  learnMany(count: number, batch: number): number;
+  readonly setShape: Setter;
+  readonly setFunctions: Setter;
+  readonly setRule: Setter;
+  readonly setParameters: Setter;
+  readonly setActivations: Setter;
+  readonly setDeltas: Setter;
+  readonly setOptimiser: Setter;
+  readonly setQueue: Setter;
+  readonly setBatch: Setter;
+}
+
+let compiled: WebAssembly.Module | undefined;
+
+/**
+ * Lays kernels over a network. An instance of its own for every network and thread; a call allocates nothing.
+ * @param memory the arena that `network` lies in
+ */
+export function openKernels(memory: WebAssembly.Memory, network: Network): Kernels {
+  assert(network.parameters.buffer === memory.buffer, 'the network lies in another memory');
+  compiled ??= new WebAssembly.Module(Buffer.from(KERNELS_BASE64, 'base64'));
+  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
+  const exports = instance.exports as unknown as Exports;
+  describe(exports, network);
+  const capacity = network.config.queueSamples ?? 0;
+  return {
+    forward: exports.forward,
+    learn: exports.learn,
+    forwardMany(count) {
+      assert(count <= capacity, 'more samples than the queue has');
+      exports.forwardMany(count);
+    },
+    learnMany(count, batch = 1) {
+      assert(count <= capacity, 'more samples than the queue has');
+      assert(batch >= 1, 'a batch has at least one sample');
+      return exports.learnMany(count, batch);
+    },
+  };
+}
+
+/** Tells the instance where everything lies and what the rule is. */
+function describe(exports: Exports, network: Network): void {
+  const { config, rule, parts } = network;
+  exports.setShape(config.inputs, config.hidden, config.outputs, config.queueSamples ?? 0);
+  exports.setFunctions(
+    ACTIVATIONS.indexOf(config.hiddenActivation),
+    ACTIVATIONS.indexOf(config.outputActivation),
+    LOSSES.indexOf(config.loss),
+  );
+  exports.setRule(
+    OPTIMISERS.indexOf(rule.optimiser),
+    Number(rule.outerProduct),
+    rule.learningRate,
+    rule.momentum,
+    rule.weightDecay,
+    rule.clipValue,
+    rule.clipNorm,
+  );
+  const at = (...names: (keyof typeof parts)[]): number[] => names.map((name) => parts[name].offset);
+  exports.setParameters(...at('weights1', 'bias1', 'weights2', 'bias2'));
+  exports.setActivations(...at('inputs', 'hidden', 'outputs', 'probabilities', 'targets'));
+  exports.setDeltas(...at('delta1', 'delta2', 'step1', 'step2', 'loss', 'parameterBound'));
+  exports.setOptimiser(...at('gradient', 'moment1', 'moment2', 'momentBounds', 'biasCorrections'));
+  exports.setQueue(...at('queueInputs', 'queueTargets', 'queueOutputs', 'queueLosses'));
+  exports.setBatch(...at('batchHidden', 'batchDelta1', 'batchDelta2'));
+}

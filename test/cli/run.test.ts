@@ -1,0 +1,118 @@
+import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Pty, openPty } from '../../src/demo/pty.ts';
+import { decodeSafetensors } from '../../src/store/safetensors.ts';
+import { Program, temporaryFolder } from '../support/program.ts';
+
+let folder: ReturnType<typeof temporaryFolder>;
+let pty: Pty;
+let config: string;
+
+beforeEach(async () => {
+  folder = temporaryFolder();
+  chmodSync(folder.path, 0o755);
+  pty = await openPty();
+  config = join(folder.path, 'edgeloop.toml');
+  writeConfig();
+});
+afterEach(async () => {
+  await pty.close();
+  folder.dispose();
+});
+
+function writeConfig(more = ''): void {
+  const input = '[input]\ncolumns = ["x", "y", "state"]\nlabel = "state"\n';
+  writeFileSync(config, `[serial]\nport = "${pty.path}"\n${input}${more}`);
+}
+
+const weightFile = (): string => join(folder.path, 'edgeloop/edgeloop.safetensors');
+const start = (...args: string[]): Program => new Program(['run', '--config', config, ...args], folder.path);
+
+describe('edgeloop run', () => {
+  it('learns what the board prints, counts what it drops, and keeps the names of the classes', async () => {
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from('orn,off\n1,2,off\n2,nan,on\n3,4\n5,x,on\n,6,\n7,8,off\n'));
+    await until(() => / rows\/s/.test(program.stderr));
+    const { status, stdout } = await program.kill('SIGTERM');
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({ rows: 4, labelled: 3, learned: 3, changes: 2, skipped: 0 });
+    expect(document.dropped).toEqual({
+      torn: 1,
+      tooLong: 0,
+      columnCount: 1,
+      notANumber: 1,
+      unknownLabel: 0,
+      ringFull: 0,
+    });
+    const { metadata } = decodeSafetensors(readFileSync(weightFile()), 'weights');
+    expect(metadata['edgeloop.classes']).toBe('["off","on"]');
+  });
+
+  it('saves and ends with status 3 when the port goes away', async () => {
+    const program = start();
+    await program.prints(/Starting with new weights/);
+    await pty.send(Buffer.from('\n1,2,off\n3,4,on\n'));
+    await program.prints(/ rows\/s/);
+    await pty.close();
+    const { status, stdout, stderr } = await program.ended;
+    expect(status).toBe(3);
+    expect(stdout).toMatch(/2 rows in .* 2 learned/);
+    expect(stderr).toMatch(
+      /^edgeloop: ELOOP_PORT_GONE: \/dev\/pts\/\d+: the port is gone \(.*\)\. Check the cable/,
+    );
+    expect(existsSync(weightFile())).toBe(true);
+  });
+
+  it('takes a flood at any speed: every row is learned, or refused by the full ring and counted', async () => {
+    writeConfig('[stream]\nringRows = 16\n[network]\nhidden = 128\n');
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    const rows = 50_000;
+    const lines = Array.from(
+      { length: rows },
+      (_, row) => `${row % 10},${row % 7},${row % 2 ? 'odd' : 'even'}\n`,
+    );
+    await pty.send(Buffer.from(`\n${lines.join('')}\n`));
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const { status, stdout } = await program.kill('SIGTERM');
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document.rows + document.dropped.ringFull).toBe(rows);
+    expect(document.dropped.ringFull).toBeGreaterThan(0);
+    expect(document.learned).toBe(document.rows);
+  });
+
+  it('refuses weights of another size with expected, got and remedy, and leaves them untouched', async () => {
+    const first = start('--for', '500ms');
+    expect((await first.ended).status).toBe(0);
+    const before = readFileSync(weightFile());
+    writeConfig('[network]\nhidden = 17\n');
+    const { status, stderr } = await start('--for', '500ms').ended;
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/ELOOP_SHAPE: .*expected shape \[17,2\], got \[16,2\].*--fresh/);
+    expect(readFileSync(weightFile())).toEqual(before);
+  });
+
+  it('names the group to join when the port may not be opened', async (context) => {
+    if (process.getuid?.() !== 0) {
+      console.warn('SKIPPED: only root can start the program as a user without rights to the port');
+      context.skip();
+    }
+    const dialout = 20; // on every Debian
+    chownSync(pty.path, 0, dialout);
+    chmodSync(pty.path, 0o620);
+    const nobody = { uid: 65_534, gid: 65_534 };
+    const { status, stderr } = await new Program(['run', '--config', config], folder.path, nobody).ended;
+    expect(stderr).toMatch(
+      /ELOOP_PORT: .*permission denied.*belongs to the group dialout: run `sudo usermod -aG dialout nobody`/,
+    );
+    expect(status).toBe(1);
+  });
+});
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
