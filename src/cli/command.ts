@@ -171,7 +171,10 @@ async function listKeys(): Promise<string> {
 /** The package runs through type stripping and shared WebAssembly memory: an older Node fails in odd ways. */
 function requireNode(version: string): void {
   if (Number.parseInt(version, 10) >= NODE_MAJOR_MIN) return;
-  throw new EdgeloopError('ELOOP_CONFIG', `expected Node ${NODE_MAJOR_MIN} or newer, got ${version}.`);
+  throw new EdgeloopError(
+    'ELOOP_NODE',
+    `expected Node ${NODE_MAJOR_MIN} or newer, got ${version}. Install a newer one.`,
+  );
 }
 
 function say(text: string): number {

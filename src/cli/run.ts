@@ -5,7 +5,7 @@ import type { Config } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import { LiveTrainer } from '../service/trainer.ts';
 import type { StreamOptions } from './command.ts';
-import { describeStart, statusLine, summaryDocument, summaryText } from './words.ts';
+import { describeStart, shortStatusLine, statusLine, summaryDocument, summaryText } from './words.ts';
 
 const STATUS_EVERY_MS = 1000;
 
@@ -47,7 +47,7 @@ async function showUntil(ending: Ending, trainer: LiveTrainer, screen: Screen): 
     const rowsPerSecond = ((status.rows - rowsBefore) * 1000) / (nowMs - beforeMs);
     rowsBefore = status.rows;
     beforeMs = nowMs;
-    screen.live(statusLine(status, rowsPerSecond));
+    screen.live(statusLine(status, rowsPerSecond), shortStatusLine(status, rowsPerSecond));
   };
   const timer = setInterval(() => void show().catch((error: Error) => ending.end(error)), STATUS_EVERY_MS);
   try {
@@ -100,13 +100,16 @@ class Screen {
     this.#stream = stream;
   }
 
-  live(line: string): void {
+  /** @param short for a terminal that is too narrow for the line */
+  live(line: string, short: string): void {
     if (!this.#stream.isTTY) {
       this.#stream.write(`${line}\n`);
       return;
     }
-    // A line wider than the terminal would wrap, and only its last part would be renewed.
-    this.#stream.write(`\r\x1b[K${line.slice(0, this.#stream.columns - 1)}`);
+    // A line as wide as the terminal would wrap, and only its last part would be renewed.
+    const room = this.#stream.columns - 1;
+    const shown = line.length <= room ? line : short.slice(0, room);
+    this.#stream.write(`\r\x1b[K${shown}`);
     this.#liveShown = true;
   }
 

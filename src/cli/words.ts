@@ -31,6 +31,16 @@ export function statusLine(status: Status, rowsPerSecond: number): string {
   );
 }
 
+/** The same for a terminal of 80 columns. */
+export function shortStatusLine(status: Status, rowsPerSecond: number): string {
+  const { accuracy, baselines, changes, changesCorrect, loss, dropped } = status;
+  return (
+    `${rowsPerSecond.toFixed(0)}/s loss ${loss === loss ? loss.toFixed(3) : '-'} right ${percent(accuracy)}` +
+    ` (frequent ${percent(baselines.majority)}, before ${percent(baselines.lastLabel)})` +
+    ` changes ${changesCorrect}/${changes} drop ${total(dropped)}`
+  );
+}
+
 export function summaryText(summary: Summary, seconds: number): string {
   const { rows, learned, skipped, accuracy, baselines, changes, changesCorrect, dropped, task } = summary;
   const reasons = Object.entries(dropped)
