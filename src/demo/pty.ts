@@ -1,5 +1,4 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
-import { once } from 'node:events';
 import { closeSync, openSync, readSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,7 +50,7 @@ export class Pty {
   onGone: (() => void) | undefined;
 
   readonly #script: Script;
-  readonly #exited: Promise<unknown>;
+  readonly #exited: Promise<void>;
   readonly #sleepPid: number;
   readonly #account: Account;
   #open = true;
@@ -62,7 +61,9 @@ export class Pty {
     this.#script = script;
     this.#sleepPid = sleepPid;
     this.#account = new Account(`/proc/${script.pid}/io`);
-    this.#exited = once(script, 'exit').then(() => this.#ended());
+    this.#exited = new Promise<void>((resolve) => script.once('exit', () => resolve())).then(() =>
+      this.#ended(),
+    );
     script.stdin.on('error', () => {}); // a write after the end: the exit is what we act upon
     script.stdout.on('data', (bytes: Buffer) => {
       this.#account.received(bytes.length);
@@ -95,6 +96,7 @@ export class Pty {
       this.#account.sent(part.length);
       this.#script.stdin.write(part);
     }
+    while (this.#open && this.#script.stdin.writableLength > 0) await sleep(1);
   }
 
   /** Pull the cable: the other side sees a hang-up, and what it has not read is lost. Leaves no process. */
@@ -137,7 +139,7 @@ export async function openPty(openMsMax = OPEN_MS_MAX): Promise<Pty> {
   } catch (error) {
     script.kill('SIGKILL');
     release(script);
-    throw error;
+    throw error instanceof EdgeloopError ? error : openError((error as Error).message);
   }
 }
 
@@ -146,22 +148,22 @@ function greeting(script: Script, openMsMax: number): Promise<[string, number]> 
   return new Promise((resolve, reject) => {
     let printed = '';
     let complaint = '';
-    const timer = setTimeout(() => fail(`no answer within ${openMsMax} ms`), openMsMax);
-    const fail = (reason: string) => settle(() => reject(openError(reason)));
-    const settle = (then: () => void) => {
-      clearTimeout(timer);
-      script.removeAllListeners('close');
-      script.stdout.removeAllListeners('data');
-      then();
-    };
-    script.stdout.on('data', (bytes: Buffer) => {
+    const listen = (bytes: Buffer) => {
       printed += bytes.toString('latin1');
       const lines = printed.split('\n', 3);
       if (lines.length < 3) return;
       const sleepPid = Number(lines[1]);
       if (!lines[0].startsWith('/dev/') || !(sleepPid > 1)) fail(JSON.stringify(printed));
       else settle(() => resolve([lines[0], sleepPid]));
-    });
+    };
+    const settle = (then: () => void) => {
+      clearTimeout(timer);
+      script.stdout.off('data', listen);
+      then();
+    };
+    const fail = (reason: string) => settle(() => reject(openError(reason)));
+    const timer = setTimeout(() => fail(`no answer within ${openMsMax} ms`), openMsMax);
+    script.stdout.on('data', listen);
     script.stderr.on('data', (bytes: Buffer) => {
       complaint = (complaint + bytes.toString('latin1')).slice(0, REASON_CHARS_MAX);
     });

@@ -31,6 +31,10 @@ export interface EngineResult {
   readonly checksum: number;
 }
 
+/** Code is compiled in stages, and the last one comes late: warm up for this long, and a number of steps at least. */
+const WARM_UP_MS = 200;
+const WARM_UP_STEPS_MIN = 200;
+
 /** Samples that a repetition goes through again and again. */
 const SAMPLES = 64;
 
@@ -38,8 +42,10 @@ export function engineBench({ shape, steps, repetitions, mode }: EngineTask): En
   const network = makeNetwork(shape);
   const samples = makeSamples(shape);
   const run = mode === 'plainJs' ? plainRunner(network, samples) : referenceRunner(network, samples, mode);
-  run(Math.min(steps, 2000)); // warm-up: compiled before it is timed or metered
-  run(Math.min(steps, 2000));
+  const untilMs = performance.now() + WARM_UP_MS;
+  do run(WARM_UP_STEPS_MIN);
+  while (performance.now() < untilMs);
+  writeParameters(network, initialParameters(network.config, mulberry32(1))); // equal runs, equal checksums
   const timesUs = new Float64Array(repetitions);
   const meter = new HeapMeter();
   meter.start();

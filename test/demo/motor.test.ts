@@ -31,6 +31,11 @@ function dwells(stream: Row[]): { state: string; start: number; length: number }
   return found.slice(0, -1);
 }
 
+/** Without hum z is 1 g within the noise; an amplitude of 0.8 g makes it sqrt(1 + 0.8²/2) = 1.15. Bumps blur it. */
+function hums(row: Row): boolean {
+  return row.z > 1.08;
+}
+
 function mean(values: number[]): number {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
@@ -74,8 +79,6 @@ describe('Motor', () => {
     const firsts = dwells(stream).map((dwell) => stream[dwell.start]);
     const driven = firsts.filter((row) => row.state !== 'off');
     const off = firsts.filter((row) => row.state === 'off');
-    // Without hum z is 1 g within the noise; an amplitude of 0.8 g makes it sqrt(1 + 0.8²/2) = 1.15. Bumps blur it.
-    const hums = (row: Row) => row.z > 1.08;
     expect(driven.filter(hums).length / driven.length).toBeGreaterThan(0.9);
     expect(off.filter(hums).length / off.length).toBeLessThan(0.1);
   });
