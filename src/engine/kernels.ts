@@ -33,6 +33,7 @@ interface Exports {
   learn(): number;
   forwardMany(count: number): void;
   learnMany(count: number, batch: number): number;
+  readonly setConstants: Setter;
   readonly setShape: Setter;
   readonly setFunctions: Setter;
   readonly setRule: Setter;
@@ -75,11 +76,14 @@ export function openKernels(memory: WebAssembly.Memory, network: Network): Kerne
 /** Tells the instance where everything lies and what the rule is. */
 function describe(exports: Exports, network: Network): void {
   const { config, rule, parts } = network;
+  exports.setConstants();
   exports.setShape(config.inputs, config.hidden, config.outputs, config.queueSamples ?? 0);
   exports.setFunctions(
     ACTIVATIONS.indexOf(config.hiddenActivation),
     ACTIVATIONS.indexOf(config.outputActivation),
     LOSSES.indexOf(config.loss),
+    rule.lossFactor,
+    rule.gradientFactor,
   );
   exports.setRule(
     OPTIMISERS.indexOf(rule.optimiser),

@@ -3,29 +3,35 @@
  * kernels must give these bytes.
  *
  * float32 throughout; every product and every sum is rounded by itself (`Math.fround`, or the store into a
- * Float32Array), no fused multiply-add. Order of summation:
+ * Float32Array), no fused multiply-add. Norms, bounds and Adam's bias corrections are float64. Order of summation:
  * - layer 1: a unit's sum starts at its bias and adds its products in order of input;
- * - layer 2: within a panel of 16 hidden units four lane sums (lane i: units i, i + 4, i + 8, i + 12 in order),
- *   then (0 + 1) + (2 + 3); panel sums are added to the bias in order of panel;
- * - hidden delta: in order of output; softmax: the largest output is subtracted, exponentials are summed in order.
+ * - layer 2: four lane sums. Lane i adds, within a panel of 16 hidden units, the products of units i, i + 4, i + 8,
+ *   i + 12 in order, and then the panels in order; the bias is added to (0 + 1) + (2 + 3);
+ * - loss, softmax, norms: four lane sums, lane i over elements i, i + 4, ... in order, then (0 + 1) + (2 + 3); of
+ *   the largest output is subtracted before the exponential;
+ * - hidden delta: in order of output. Batch: samples in order, then divided by their count.
  *
  * No checks of shape here: the views come from one plan. Derivations: device/guides/backpropagation.md.
  */
 import { exp, log, sigmoid, tanh } from './arithmetic.ts';
-import { type Activation, type Network, PANEL } from './network.ts';
+import { ADAM, type Activation, type Network, PANEL } from './network.ts';
 
 const { fround } = Math;
 
 /** Below this no sum or product of a step can overflow float32 (3.4e38). */
 const SAFE_BOUND = 1e38;
 
-/** Rounding can lift a weight above the exact sum of bounds by less than this factor per step. */
+/** Rounding can lift a value above the exact sum of bounds by less than this factor per step. */
 const ROUNDING_MARGIN = 1 + 2 ** -20;
 
 /** Outcome of `learn`. */
 export const LEARNED = 1;
-/** The step would have left a weight that is not finite: nothing was written. */
+/** The step would have left a value that is not finite: no parameter and no moment was written. */
 export const SKIPPED = 0;
+
+const LANES = 4;
+const lanes32 = new Float32Array(LANES);
+const lanes64 = new Float64Array(LANES);
 
 /** inputs -> hidden, outputs (and probabilities, if the loss is crossEntropy). */
 export function forward(network: Network): void {
@@ -39,17 +45,62 @@ export function forward(network: Network): void {
 }
 
 /**
- * One step of stochastic gradient descent on the sample whose `forward` was just computed. Reads targets;
- * overwrites loss, deltas, steps and, unless the step is skipped, the parameters.
+ * One step on the sample whose `forward` was just computed. Reads targets; overwrites loss, deltas, steps and,
+ * unless the step is skipped, the parameters and moments.
  * @returns LEARNED or SKIPPED
  */
 export function learn(network: Network): number {
   outputDelta(network);
   hiddenDelta(network);
-  scaleSteps(network);
-  if (!staysFinite(network)) return SKIPPED;
-  update(network);
-  return LEARNED;
+  if (network.rule.outerProduct) return learnOuterProduct(network);
+  addGradient(network, true);
+  return learnGradient(network, 1);
+}
+
+/**
+ * Predicts and learns the first `count` queued samples in order, one step to every `batch` of them (the last batch
+ * may be smaller). Reads queueInputs and queueTargets; overwrites queueOutputs and queueLosses, which are of the
+ * moment before the sample's step, and all that `forward` and `learn` overwrite.
+ * @param count at most queueSamples
+ * @returns the number of steps learned; the others were skipped
+ */
+export function learnMany(network: Network, count: number, batch = 1): number {
+  let learned = 0;
+  for (let first = 0; first < count; first += batch) {
+    const size = Math.min(batch, count - first);
+    if (size === 1) {
+      forwardQueued(network, first);
+      learned += learn(network);
+      network.queueLosses[first] = network.loss[0];
+    } else {
+      learned += learnBatch(network, first, size);
+    }
+  }
+  return learned;
+}
+
+/** Predicts the first `count` queued samples: queueInputs -> queueOutputs. */
+export function forwardMany(network: Network, count: number): void {
+  for (let sample = 0; sample < count; sample++) forwardQueued(network, sample);
+}
+
+function forwardQueued(network: Network, sample: number): void {
+  const { inputs, targets, outputs, outputsPadded, queueInputs, queueTargets, queueOutputs } = network;
+  for (let d = 0; d < inputs.length; d++) inputs[d] = queueInputs[sample * inputs.length + d];
+  for (let k = 0; k < outputsPadded; k++) targets[k] = queueTargets[sample * outputsPadded + k];
+  forward(network);
+  for (let k = 0; k < outputsPadded; k++) queueOutputs[sample * outputsPadded + k] = outputs[k];
+}
+
+function learnBatch(network: Network, first: number, size: number): number {
+  for (let sample = first; sample < first + size; sample++) {
+    forwardQueued(network, sample);
+    outputDelta(network);
+    hiddenDelta(network);
+    network.queueLosses[sample] = network.loss[0];
+    addGradient(network, sample === first);
+  }
+  return learnGradient(network, size);
 }
 
 /** z1 = W1·x + b1, into `hidden`. */
@@ -70,15 +121,13 @@ function forwardHidden({ config, weights1, bias1, inputs, hidden, hiddenPadded }
 function forwardOutputs({ config, weights2, bias2, hidden, outputs, hiddenPadded }: Network): void {
   for (let k = 0; k < config.outputs; k++) {
     const row = k * hiddenPadded;
-    let sum = bias2[k];
-    for (let first = 0; first < hiddenPadded; first += PANEL) {
-      const lane0 = laneSum(weights2, row, hidden, first);
-      const lane1 = laneSum(weights2, row, hidden, first + 1);
-      const lane2 = laneSum(weights2, row, hidden, first + 2);
-      const lane3 = laneSum(weights2, row, hidden, first + 3);
-      sum = fround(sum + fround(fround(lane0 + lane1) + fround(lane2 + lane3)));
+    for (let lane = 0; lane < LANES; lane++) lanes32[lane] = laneSum(weights2, row, hidden, lane);
+    for (let first = PANEL; first < hiddenPadded; first += PANEL) {
+      for (let lane = 0; lane < LANES; lane++) {
+        lanes32[lane] = lanes32[lane] + laneSum(weights2, row, hidden, first + lane);
+      }
     }
-    outputs[k] = sum;
+    outputs[k] = bias2[k] + sumOfLanes32();
   }
 }
 
@@ -89,6 +138,10 @@ function laneSum(weights2: Float32Array, row: number, hidden: Float32Array, unit
   const product2 = fround(weights2[row + unit + 8] * hidden[unit + 8]);
   const product3 = fround(weights2[row + unit + 12] * hidden[unit + 12]);
   return fround(fround(fround(product0 + product1) + product2) + product3);
+}
+
+function sumOfLanes32(): number {
+  return fround(fround(lanes32[0] + lanes32[1]) + fround(lanes32[2] + lanes32[3]));
 }
 
 /** values[i] = f(values[i]) for i < count; units beyond, which only fill up a panel, become +0. */
@@ -111,35 +164,37 @@ function derivative(activation: Activation, a: number): number {
 function softmax(outputs: Float32Array, probabilities: Float32Array, count: number): void {
   let largest = outputs[0];
   for (let k = 1; k < count; k++) largest = outputs[k] > largest ? outputs[k] : largest;
-  let sum = 0;
+  lanes32.fill(0);
   for (let k = 0; k < count; k++) {
     const power = exp(fround(outputs[k] - largest));
     probabilities[k] = power;
-    sum = fround(sum + power);
+    lanes32[k % LANES] = lanes32[k % LANES] + power;
   }
+  const sum = sumOfLanes32();
   for (let k = 0; k < count; k++) probabilities[k] = probabilities[k] / sum;
 }
 
 /** BP1: delta2 = dL/dy ⊙ g'(z2), and the loss. */
-function outputDelta({ config, outputs, probabilities, targets, delta2, loss }: Network): void {
+function outputDelta(network: Network): void {
+  const { config, rule, outputs, probabilities, targets, delta2, loss } = network;
   const K = config.outputs;
   const crossEntropy = config.loss === 'crossEntropy';
-  let squares = 0;
-  let likelihood = 0;
+  lanes32.fill(0);
   for (let k = 0; k < K; k++) {
     const error = fround((crossEntropy ? probabilities[k] : outputs[k]) - targets[k]);
-    squares = fround(squares + fround(error * error));
-    likelihood = targets[k] === 1 ? probabilities[k] : likelihood;
-    const gradient = config.loss === 'meanSquared' ? fround(fround(2 * error) / K) : error;
+    // Of cross-entropy the likelihood of the target; otherwise the square.
+    const term = crossEntropy ? (targets[k] === 1 ? probabilities[k] : 0) : fround(error * error);
+    lanes32[k % LANES] = lanes32[k % LANES] + term;
+    const gradient = fround(error * rule.gradientFactor);
     delta2[k] = fround(gradient * derivative(config.outputActivation, outputs[k]));
   }
-  if (crossEntropy) loss[0] = -log(likelihood);
-  else loss[0] = config.loss === 'meanSquared' ? fround(squares / K) : fround(0.5 * squares);
+  const sum = sumOfLanes32();
+  loss[0] = crossEntropy ? -log(sum) : rule.lossFactor * sum;
 }
 
 /** BP2: delta1 = (W2ᵀ·delta2) ⊙ f'(z1). */
 function hiddenDelta({ config, weights2, delta1, delta2, hidden, hiddenPadded }: Network): void {
-  for (let h = 0; h < hiddenPadded; h++) {
+  for (let h = 0; h < config.hidden; h++) {
     let sum = fround(weights2[h] * delta2[0]);
     for (let k = 1; k < config.outputs; k++) {
       sum = fround(sum + fround(weights2[k * hiddenPadded + h] * delta2[k]));
@@ -149,10 +204,42 @@ function hiddenDelta({ config, weights2, delta1, delta2, hidden, hiddenPadded }:
   for (let h = config.hidden; h < hiddenPadded; h++) delta1[h] = 0;
 }
 
+// --- The step of plain SGD on one sample: the gradient is an outer product and is never written down. ---
+
+function learnOuterProduct(network: Network): number {
+  clipDeltas(network);
+  scaleSteps(network);
+  if (!outerProductStaysFinite(network)) return SKIPPED;
+  updateOuterProduct(network);
+  return LEARNED;
+}
+
+/** Scales both deltas, and so the gradient, whose norm factors: ‖delta·xᵀ‖² = ‖delta‖²·‖x‖², and 1 for the bias. */
+function clipDeltas({ rule, inputs, hidden, delta1, delta2 }: Network): void {
+  if (rule.clipNorm === Infinity) return;
+  const squared1 = squaredNorm(delta1) * (1 + squaredNorm(inputs));
+  const squared2 = squaredNorm(delta2) * (1 + squaredNorm(hidden));
+  const scale = clippingScale(rule.clipNorm, squared1 + squared2);
+  for (let h = 0; h < delta1.length; h++) delta1[h] = delta1[h] * scale;
+  for (let k = 0; k < delta2.length; k++) delta2[k] = delta2[k] * scale;
+}
+
+/** Σ values², in float64, where squares of float32 values cannot overflow. */
+function squaredNorm(values: Float32Array): number {
+  lanes64.fill(0);
+  for (let i = 0; i < values.length; i++) lanes64[i % LANES] += values[i] * values[i];
+  return lanes64[0] + lanes64[1] + (lanes64[2] + lanes64[3]);
+}
+
+function clippingScale(clipNorm: number, squared: number): number {
+  const norm = Math.sqrt(squared);
+  return norm > clipNorm ? fround(clipNorm / norm) : 1;
+}
+
 /** step = η·delta, of which BP3 and BP4 need only the product with what went into the layer. */
-function scaleSteps({ learningRate, delta1, delta2, step1, step2 }: Network): void {
-  for (let h = 0; h < delta1.length; h++) step1[h] = learningRate * delta1[h];
-  for (let k = 0; k < delta2.length; k++) step2[k] = learningRate * delta2[k];
+function scaleSteps({ rule, delta1, delta2, step1, step2 }: Network): void {
+  for (let h = 0; h < delta1.length; h++) step1[h] = rule.learningRate * delta1[h];
+  for (let k = 0; k < delta2.length; k++) step2[k] = rule.learningRate * delta2[k];
 }
 
 /** max(|values|); NaN if one of them is. */
@@ -167,7 +254,7 @@ function largestMagnitude(values: Float32Array): number {
  * on all changes is far from overflow: this costs O(D + H + K). Only when that bound trips (or something is NaN)
  * every new value is computed, without writing it; if they are all finite the bound starts anew at the largest.
  */
-function staysFinite(network: Network): boolean {
+function outerProductStaysFinite(network: Network): boolean {
   const change1 = largestMagnitude(network.step1) * Math.max(1, largestMagnitude(network.inputs));
   const change2 = largestMagnitude(network.step2) * Math.max(1, largestMagnitude(network.hidden));
   const bound = (network.parameterBound[0] + Math.max(change1, change2)) * ROUNDING_MARGIN;
@@ -175,14 +262,14 @@ function staysFinite(network: Network): boolean {
     network.parameterBound[0] = bound;
     return true;
   }
-  const largest = largestAfterUpdate(network);
+  const largest = largestAfterOuterProduct(network);
   if (!(largest < Infinity)) return false;
   network.parameterBound[0] = Math.max(1, largest);
   return true;
 }
 
-/** The largest |parameter| that `update` would leave: Infinity or NaN if one were not finite. */
-function largestAfterUpdate(network: Network): number {
+/** The largest |parameter| that the update would leave: Infinity or NaN if one were not finite. */
+function largestAfterOuterProduct(network: Network): number {
   const { config, weights1, bias1, weights2, bias2, inputs, hidden, step1, step2, hiddenPadded } = network;
   let largest = 0;
   for (let h = 0; h < hiddenPadded; h++) {
@@ -204,7 +291,7 @@ function largestAfterUpdate(network: Network): number {
 }
 
 /** BP3, BP4 and the update: W −= (η·delta)·inputᵀ, b −= η·delta. */
-function update(network: Network): void {
+function updateOuterProduct(network: Network): void {
   const { config, weights1, bias1, weights2, bias2, inputs, hidden, step1, step2, hiddenPadded } = network;
   const D = config.inputs;
   for (let first = 0, w = 0; first < hiddenPadded; first += PANEL) {
@@ -218,4 +305,163 @@ function update(network: Network): void {
     for (let h = 0; h < hiddenPadded; h++, w++) weights2[w] = weights2[w] - fround(step2[k] * hidden[h]);
     bias2[k] = bias2[k] - step2[k];
   }
+}
+
+// --- Every other step: the gradient of each parameter is written down first, in the layout of the parameters. ---
+
+/** BP3 and BP4: adds the sample's gradient to `gradient`, or begins with it. */
+function addGradient(network: Network, begin: boolean): void {
+  const { config, weights1, gradient, inputs, hidden, delta1, delta2, hiddenPadded } = network;
+  if (begin) gradient.fill(-0); // −0 + g is g, even for g = −0
+  const D = config.inputs;
+  let g = 0;
+  for (let first = 0; first < hiddenPadded; first += PANEL) {
+    for (let d = 0; d < D; d++) {
+      const x = inputs[d];
+      for (let h = first; h < first + PANEL; h++, g++) gradient[g] = gradient[g] + fround(delta1[h] * x);
+    }
+  }
+  g = weights1.length;
+  for (let h = 0; h < hiddenPadded; h++, g++) gradient[g] = gradient[g] + delta1[h];
+  for (let k = 0; k < config.outputs; k++) {
+    const delta = delta2[k];
+    for (let h = 0; h < hiddenPadded; h++, g++) gradient[g] = gradient[g] + fround(delta * hidden[h]);
+  }
+  for (let k = 0; k < delta2.length; k++, g++) gradient[g] = gradient[g] + delta2[k];
+}
+
+/**
+ * One step by the sum of `count` gradients. A gradient that is not finite means SKIPPED even if clipping would hide
+ * it: it says nothing about the way down.
+ */
+function learnGradient(network: Network, count: number): number {
+  const { rule, gradient } = network;
+  const largest = finishGradient(network, count);
+  if (!(largest < Infinity)) return SKIPPED;
+  const scale = rule.clipNorm === Infinity ? 1 : clippingScale(rule.clipNorm, squaredNorm(gradient));
+  setFactors(network, scale);
+  if (!gradientStepStaysFinite(network, Math.min(largest, rule.clipValue))) return SKIPPED;
+  applyRule(network, true);
+  return LEARNED;
+}
+
+/** Mean of the batch, weight decay, clipping by value. @returns the largest |component| before the clipping */
+function finishGradient({ rule, gradient, parameters }: Network, count: number): number {
+  const { weightDecay, clipValue } = rule;
+  let largest = 0;
+  for (let i = 0; i < gradient.length; i++) {
+    let component = count === 1 ? gradient[i] : fround(gradient[i] / count);
+    if (weightDecay !== 0) component = fround(component + fround(weightDecay * parameters[i]));
+    largest = Math.max(largest, Math.abs(component));
+    gradient[i] = component < -clipValue ? -clipValue : component > clipValue ? clipValue : component;
+  }
+  return largest;
+}
+
+/** What one step multiplies by, the same for every parameter. */
+const factors = { scale: 1, stepSize: 0, inverseRoot: 1, correction1: 0, correction2: 0 };
+
+function setFactors({ rule, biasCorrections }: Network, scale: number): void {
+  factors.scale = scale;
+  factors.stepSize = rule.learningRate;
+  if (rule.optimiser !== 'adam') return;
+  factors.correction1 = ADAM.beta1 * biasCorrections[0] + (1 - ADAM.beta1);
+  factors.correction2 = ADAM.beta2 * biasCorrections[1] + (1 - ADAM.beta2);
+  factors.stepSize = fround(rule.learningRate / factors.correction1);
+  factors.inverseRoot = fround(1 / Math.sqrt(factors.correction2));
+}
+
+const BETA1 = fround(ADAM.beta1);
+const BETA2 = fround(ADAM.beta2);
+const ONE_MINUS_BETA1 = fround(1 - ADAM.beta1);
+const ONE_MINUS_BETA2 = fround(1 - ADAM.beta2);
+const EPSILON = fround(ADAM.epsilon);
+
+/** As for the outer product: bounds first, and only when they trip every new value. */
+function gradientStepStaysFinite(network: Network, largest: number): boolean {
+  const { rule, parameterBound, momentBounds } = network;
+  let moment1 = 0;
+  let moment2 = 0;
+  let change = factors.stepSize * largest;
+  if (rule.optimiser === 'momentum') {
+    moment1 = (rule.momentum * momentBounds[0] + largest) * ROUNDING_MARGIN;
+    change = factors.stepSize * moment1;
+  } else if (rule.optimiser === 'adam') {
+    moment1 = (BETA1 * momentBounds[0] + ONE_MINUS_BETA1 * largest) * ROUNDING_MARGIN;
+    moment2 = (BETA2 * momentBounds[1] + ONE_MINUS_BETA2 * largest * largest) * ROUNDING_MARGIN;
+    change = (factors.stepSize * moment1) / EPSILON;
+  }
+  const bound = (parameterBound[0] + change) * ROUNDING_MARGIN;
+  if (bound <= SAFE_BOUND && moment1 <= SAFE_BOUND && moment2 <= SAFE_BOUND) {
+    parameterBound[0] = bound;
+    momentBounds[0] = moment1;
+    momentBounds[1] = moment2;
+    return true;
+  }
+  applyRule(network, false);
+  if (!(largestOf[0] < Infinity && largestOf[1] < Infinity && largestOf[2] < Infinity)) return false;
+  parameterBound[0] = Math.max(1, largestOf[0]);
+  momentBounds[0] = largestOf[1];
+  momentBounds[1] = largestOf[2];
+  return true;
+}
+
+/** The largest |parameter|, |moment1| and |moment2| that `applyRule` computed; NaN if one was. */
+const largestOf = new Float64Array(3);
+
+/** Computes every new parameter and moment; with `write` they take their place, otherwise only `largestOf` is set. */
+function applyRule(network: Network, write: boolean): void {
+  const { rule } = network;
+  largestOf.fill(0);
+  if (rule.optimiser === 'sgd') applySgd(network, write);
+  else if (rule.optimiser === 'momentum') applyMomentum(network, write);
+  else applyAdam(network, write);
+}
+
+function applySgd({ gradient, parameters }: Network, write: boolean): void {
+  const { scale, stepSize } = factors;
+  for (let i = 0; i < parameters.length; i++) {
+    const component = fround(gradient[i] * scale);
+    const parameter = fround(parameters[i] - fround(stepSize * component));
+    largestOf[0] = Math.max(largestOf[0], Math.abs(parameter));
+    if (write) parameters[i] = parameter;
+  }
+}
+
+function applyMomentum({ rule, gradient, parameters, moment1 }: Network, write: boolean): void {
+  const { scale, stepSize } = factors;
+  for (let i = 0; i < parameters.length; i++) {
+    const component = fround(gradient[i] * scale);
+    const velocity = fround(fround(rule.momentum * moment1[i]) + component);
+    const parameter = fround(parameters[i] - fround(stepSize * velocity));
+    largestOf[0] = Math.max(largestOf[0], Math.abs(parameter));
+    largestOf[1] = Math.max(largestOf[1], Math.abs(velocity));
+    if (!write) continue;
+    moment1[i] = velocity;
+    parameters[i] = parameter;
+  }
+}
+
+function applyAdam(network: Network, write: boolean): void {
+  const { gradient, parameters, moment1, moment2, biasCorrections } = network;
+  const { scale, stepSize, inverseRoot } = factors;
+  for (let i = 0; i < parameters.length; i++) {
+    const component = fround(gradient[i] * scale);
+    const mean = fround(fround(BETA1 * moment1[i]) + fround(ONE_MINUS_BETA1 * component));
+    const square = fround(
+      fround(BETA2 * moment2[i]) + fround(fround(ONE_MINUS_BETA2 * component) * component),
+    );
+    const root = fround(fround(fround(Math.sqrt(square)) * inverseRoot) + EPSILON);
+    const parameter = fround(parameters[i] - fround(fround(stepSize * mean) / root));
+    largestOf[0] = Math.max(largestOf[0], Math.abs(parameter));
+    largestOf[1] = Math.max(largestOf[1], Math.abs(mean));
+    largestOf[2] = Math.max(largestOf[2], Math.abs(square));
+    if (!write) continue;
+    moment1[i] = mean;
+    moment2[i] = square;
+    parameters[i] = parameter;
+  }
+  if (!write) return;
+  biasCorrections[0] = factors.correction1;
+  biasCorrections[1] = factors.correction2;
 }

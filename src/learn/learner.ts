@@ -8,7 +8,7 @@
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../engine/arena.ts';
 import { type Network, type NetworkConfig, openNetwork, planNetwork } from '../engine/network.ts';
-import { LEARNED, forward, learn } from '../engine/reference.ts';
+import { LEARNED } from '../engine/reference.ts';
 import { NO_LABEL } from '../stream/ring.ts';
 import { type Scaler, openScaler, planScaler, scale, updateScaler } from '../stream/scaler.ts';
 
@@ -67,6 +67,14 @@ export function planLearner(plan: ArenaPlan, config: NetworkConfig): LearnerPart
   };
 }
 
+/** What predicts and takes the step: the kernels, or in tests the reference, bound to the learner's network. */
+export interface Engine {
+  /** inputs -> outputs */
+  forward(): void;
+  /** One step on the sample whose `forward` was just computed. @returns LEARNED or SKIPPED */
+  learn(): number;
+}
+
 /** A learner laid over an arena; the main thread lays one over a snapshot to read it. */
 export interface Learner extends Views<ScoreParts> {
   readonly network: Network;
@@ -94,18 +102,24 @@ export function startScores({ scores, newest }: Learner): void {
  * and one training step.
  * @param label class index or NO_LABEL
  */
-export function takeRow(learner: Learner, values: Float32Array, first: number, label: number): void {
+export function takeRow(
+  learner: Learner,
+  engine: Engine,
+  values: Float32Array,
+  first: number,
+  label: number,
+): void {
   const { network, scaler, scores, newest } = learner;
   scores[SCORE.rows] += 1;
   updateScaler(scaler, values, first);
   scale(scaler, values, first, network.inputs);
-  forward(network);
+  engine.forward();
   newest[NEWEST.prediction] = indexOfLargest(network.outputs, network.config.outputs);
   if (label === NO_LABEL) return;
   score(learner, label);
   network.targets.fill(0);
   network.targets[label] = 1;
-  if (learn(network) === LEARNED) {
+  if (engine.learn() === LEARNED) {
     scores[SCORE.learned] += 1;
     fadeLoss(scores, network.loss[0]);
   } else {

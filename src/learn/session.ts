@@ -44,12 +44,12 @@ export class LearningSession {
   constructor(config: NetworkConfig, ringRows: number, seed: number) {
     const plan = new ArenaPlan();
     const parts = planLearner(plan, config);
-    const arena = plan.allocate().buffer;
-    const snapshot = new SharedArrayBuffer(arena.byteLength);
+    const arena = plan.allocate();
+    const snapshot = new SharedArrayBuffer(arena.buffer.byteLength);
     const ring = makeRing(config.inputs, ringRows);
     this.memory = { arenaBytes: plan.sizeBytes, ringBytes: ringBytes(config.inputs, ringRows) };
     this.ring = new RingWriter(ring);
-    this.learner = openLearner(arena, config, parts);
+    this.learner = openLearner(arena.buffer, config, parts);
     this.#snapshotLearner = openLearner(snapshot, config, parts);
     this.#task = { config, ring, arena, snapshot };
     writeParameters(this.learner.network, initialParameters(config, mulberry32(seed)));

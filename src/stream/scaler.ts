@@ -48,7 +48,11 @@ export function scale(scaler: Scaler, values: Float32Array, first: number, scale
   for (let column = 0; column < count.length; column++) {
     const value = values[first + column];
     const deviation = Math.sqrt(m2[column] / count[column]);
-    const z = deviation > 0 && value === value ? (value - mean[column]) / deviation : 0;
-    scaled[column] = z > CLIP ? CLIP : z < -CLIP ? -CLIP : z;
+    // Two stores and no conditional value: a choice between an integer and a double would be boxed, 16 bytes each.
+    if (deviation > 0 && value === value) {
+      scaled[column] = Math.min(Math.max((value - mean[column]) / deviation, -CLIP), CLIP);
+    } else {
+      scaled[column] = 0;
+    }
   }
 }

@@ -1,8 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { ArenaPlan } from '../../src/engine/arena.ts';
+import { openKernels } from '../../src/engine/kernels.ts';
 import { type NetworkConfig, initialParameters, writeParameters } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
+import { forward, learn } from '../../src/engine/reference.ts';
 import {
+  type Engine,
   type Learner,
   SCORE,
   openLearner,
@@ -25,6 +28,7 @@ const CONFIG: NetworkConfig = {
 
 interface Model {
   learner: Learner;
+  engine: Engine;
   bytes: Uint8Array;
 }
 
@@ -32,8 +36,9 @@ interface Model {
 function openModel(): Model {
   const plan = new ArenaPlan();
   const parts = planLearner(plan, CONFIG);
-  const { buffer } = plan.allocate();
-  return { learner: openLearner(buffer, CONFIG, parts), bytes: new Uint8Array(buffer) };
+  const memory = plan.allocate();
+  const learner = openLearner(memory.buffer, CONFIG, parts);
+  return { learner, engine: openKernels(memory, learner.network), bytes: new Uint8Array(memory.buffer) };
 }
 
 function newModel(): Model {
@@ -57,8 +62,8 @@ function stream(rows: number): { values: Float32Array; label: number }[] {
   });
 }
 
-function feed({ learner }: Model, rows: { values: Float32Array; label: number }[]): void {
-  for (const { values, label } of rows) takeRow(learner, values, 0, label);
+function feed({ learner, engine }: Model, rows: { values: Float32Array; label: number }[]): void {
+  for (const { values, label } of rows) takeRow(learner, engine, values, 0, label);
 }
 
 describe('learning on a stream', () => {
@@ -77,6 +82,18 @@ describe('learning on a stream', () => {
     expect(original.learner.scores[SCORE.learned]).toBeGreaterThan(1500);
   });
 
+  it('gives the same weights and scores in the reference engine and in the kernels', () => {
+    const rows = stream(1500);
+    const fast = newModel();
+    const plain = newModel();
+    const { network } = plain.learner;
+    plain.engine = { forward: () => forward(network), learn: () => learn(network) };
+    feed(fast, rows);
+    feed(plain, rows);
+    expect(fast.learner.network.parameters).toEqual(network.parameters);
+    expect(fast.learner.scores).toEqual(plain.learner.scores);
+  });
+
   it('learns: accuracy well above both the most frequent class and chance', () => {
     const model = newModel();
     feed(model, stream(3000));
@@ -86,24 +103,24 @@ describe('learning on a stream', () => {
   });
 
   it('scores before it learns: the first row cannot be known, nor the first row of a class never seen', () => {
-    const { learner } = newModel();
+    const { learner, engine } = newModel();
     const row = Float32Array.of(1, 0, 0);
-    takeRow(learner, row, 0, 2);
+    takeRow(learner, engine, row, 0, 2);
     expect(learner.scores[SCORE.majorityCorrect]).toBe(0);
     expect(learner.scores[SCORE.lastLabelCorrect]).toBe(0);
     expect(learner.scores[SCORE.changes]).toBe(0);
-    takeRow(learner, row, 0, 2);
+    takeRow(learner, engine, row, 0, 2);
     expect(learner.scores[SCORE.majorityCorrect]).toBe(1);
     expect(learner.scores[SCORE.lastLabelCorrect]).toBe(1);
-    takeRow(learner, row, 0, 0);
+    takeRow(learner, engine, row, 0, 0);
     expect(learner.scores[SCORE.changes]).toBe(1);
     expect(learner.scores[SCORE.lastLabelCorrect]).toBe(1);
   });
 
   it('predicts and updates the statistics on a row without a label, and neither scores nor learns', () => {
-    const { learner } = newModel();
+    const { learner, engine } = newModel();
     const before = learner.network.weights1.slice();
-    takeRow(learner, Float32Array.of(1, 2, 3), 0, NO_LABEL);
+    takeRow(learner, engine, Float32Array.of(1, 2, 3), 0, NO_LABEL);
     expect(learner.scores[SCORE.rows]).toBe(1);
     expect(learner.scores[SCORE.labelled]).toBe(0);
     expect([...learner.scaler.count]).toEqual([1, 1, 1]);
@@ -111,28 +128,28 @@ describe('learning on a stream', () => {
   });
 
   it('does not take the first row after a gap for a change', () => {
-    const { learner } = newModel();
+    const { learner, engine } = newModel();
     const row = Float32Array.of(1, 0, 0);
-    takeRow(learner, row, 0, 0);
+    takeRow(learner, engine, row, 0, 0);
     takeGap(learner, 5);
-    takeRow(learner, row, 0, 1);
+    takeRow(learner, engine, row, 0, 1);
     expect(learner.scores[SCORE.changes]).toBe(0);
     expect(learner.scores[SCORE.gaps]).toBe(1);
     expect(learner.scores[SCORE.rowsLost]).toBe(5);
-    takeRow(learner, row, 0, 2);
+    takeRow(learner, engine, row, 0, 2);
     expect(learner.scores[SCORE.changes]).toBe(1);
   });
 
   it('skips a step that would not leave finite weights, counts it, and goes on', () => {
-    const { learner } = newModel();
-    feed({ learner, bytes: new Uint8Array() }, stream(10));
+    const { learner, engine } = newModel();
+    for (const { values, label } of stream(10)) takeRow(learner, engine, values, 0, label);
     learner.network.bias2[0] = Infinity;
     const before = learner.network.weights2.slice();
-    takeRow(learner, Float32Array.of(1, 0, 0), 0, 1);
+    takeRow(learner, engine, Float32Array.of(1, 0, 0), 0, 1);
     expect(learner.scores[SCORE.skipped]).toBe(1);
     expect(learner.network.weights2).toEqual(before);
     learner.network.bias2[0] = 0;
-    takeRow(learner, Float32Array.of(1, 0, 0), 0, 1);
+    takeRow(learner, engine, Float32Array.of(1, 0, 0), 0, 1);
     expect(learner.scores[SCORE.skipped]).toBe(1);
     expect(learner.network.weights2).not.toEqual(before);
   });

@@ -5,8 +5,16 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ArenaPlan } from '../../src/engine/arena.ts';
 import { type NetworkConfig, initialParameters, writeParameters } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
+import { forward, learn } from '../../src/engine/reference.ts';
 import { EdgeloopError } from '../../src/errors.ts';
-import { type Learner, SCORE, openLearner, planLearner, startScores, takeRow } from '../../src/learn/learner.ts';
+import {
+  type Learner,
+  SCORE,
+  openLearner,
+  planLearner,
+  startScores,
+  takeRow,
+} from '../../src/learn/learner.ts';
 import { decodeSafetensors, encodeSafetensors } from '../../src/store/safetensors.ts';
 import { type ModelIdentity, loadModel, saveModel } from '../../src/store/weights.ts';
 
@@ -39,8 +47,10 @@ function newLearner({ network }: ModelIdentity = IDENTITY): Learner {
 /** Feeds rows that depend on the seed alone. */
 function learnSome(learner: Learner, seed: number, rows: number): void {
   const random = mulberry32(seed);
+  const { network } = learner;
+  const engine = { forward: () => forward(network), learn: () => learn(network) };
   for (let row = 0; row < rows; row++) {
-    takeRow(learner, Float32Array.of(random(), 3 * random()), 0, Math.floor(4 * random()));
+    takeRow(learner, engine, Float32Array.of(random(), 3 * random()), 0, Math.floor(4 * random()));
   }
 }
 
