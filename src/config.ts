@@ -9,7 +9,18 @@ import { ACTIVATIONS, type Activation } from './engine/network.ts';
 import { EdgeloopError } from './errors.ts';
 
 export interface Config {
-  readonly serial: { readonly port: string; readonly baudRate: number };
+  readonly serial: {
+    readonly port: string;
+    readonly baudRate: number;
+    readonly dataBits: 5 | 6 | 7 | 8;
+    readonly parity: 'none' | 'even' | 'odd';
+    readonly stopBits: 1 | 2;
+    readonly dtr: boolean;
+    readonly rts: boolean;
+    readonly hangUpOnClose: boolean;
+    readonly readEveryMs: number;
+    readonly reopen: boolean;
+  };
   readonly input: { readonly columns: readonly string[]; readonly label: string };
   readonly network: {
     readonly hidden: number;
@@ -22,7 +33,7 @@ export interface Config {
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
 
-type Value = string | number | readonly string[];
+type Value = string | number | boolean | readonly string[];
 
 interface Option {
   /** Unit or meaning, for people. */
@@ -52,12 +63,50 @@ function text(about: string, byDefault?: string): Option {
   };
 }
 
+function oneOf(choices: readonly string[], about: string, byDefault: string): Option {
+  return {
+    about,
+    default: byDefault,
+    expected: `one of ${choices.map((name) => `"${name}"`).join(', ')}`,
+    accepts: (value) => choices.includes(value as string),
+  };
+}
+
+function flag(about: string, byDefault: boolean): Option {
+  return {
+    about,
+    default: byDefault,
+    expected: 'true or false',
+    accepts: (value) => typeof value === 'boolean',
+  };
+}
+
 /** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
 const COLUMNS_MAX = 256;
 
 export const OPTIONS: Readonly<Record<string, Option>> = {
-  'serial.port': text('device of the board, best by its stable name under /dev/serial/by-id'),
+  'serial.port': text(
+    'device of the board, best by its stable name (edgeloop ports); "auto": the only one there is',
+  ),
   'serial.baudRate': integer(50, 4_000_000, 'bits per second, as in the sketch (Serial.begin)', 115_200),
+  'serial.dataBits': integer(5, 8, 'bits of a character', 8),
+  'serial.parity': oneOf(['none', 'even', 'odd'], 'parity bit of a character', 'none'),
+  'serial.stopBits': integer(1, 2, 'stop bits of a character', 1),
+  // Linux raises both lines at open whatever one asks; some boards take DTR low and RTS high as "stay in reset".
+  'serial.dtr': flag('level of the DTR line once open', true),
+  'serial.rts': flag('level of the RTS line once open', true),
+  'serial.hangUpOnClose': flag(
+    'drop DTR at close: every open then resets the board, not only the first',
+    false,
+  ),
+  // 100: a tty holds 4 KiB, which a slow board at 115,200 bits per second fills in 355 ms.
+  'serial.readEveryMs': integer(
+    0,
+    100,
+    'least time between reads, and so the latency added; 0: read at once',
+    5,
+  ),
+  'serial.reopen': flag('wait for a port that is away and open it again; false: end with status 3', true),
   'input.columns': {
     about: 'names of the cells of a line, in order, the label among them',
     expected: `a list of 2 to ${COLUMNS_MAX} different names`,
@@ -66,12 +115,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'input.label': text('which of the columns holds the class'),
   'network.hidden': integer(1, 4096, 'hidden units', 16),
   'network.classes': integer(2, 256, 'outputs: the most classes that can be learned', 8),
-  'network.activation': {
-    about: 'of the hidden units',
-    default: 'tanh',
-    expected: `one of ${ACTIVATIONS.map((name) => `"${name}"`).join(', ')}`,
-    accepts: (value) => ACTIVATIONS.includes(value as Activation),
-  },
+  'network.activation': oneOf(ACTIVATIONS, 'of the hidden units', 'tanh'),
   'network.learningRate': {
     about: 'step size of stochastic gradient descent',
     default: 0.05,

@@ -8,6 +8,7 @@ export type ErrorCode =
   | 'ELOOP_SHAPE' //    a matrix or a file does not have the shape asked for
   | 'ELOOP_FORMAT' //   a file is not what it claims to be: truncated, foreign, damaged
   | 'ELOOP_PORT' //     the serial port cannot be opened
+  | 'ELOOP_PORT_ABSENT' // there is no such serial port (yet)
   | 'ELOOP_PORT_GONE' // the serial port went away
   | 'ELOOP_NODE' //     this Node is too old
   | 'ELOOP_BOARD' //    the virtual board did not start

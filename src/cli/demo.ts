@@ -12,6 +12,7 @@ export async function runDemo(seed: number, options: StreamOptions): Promise<num
     const config = makeConfig(
       {
         'serial.port': board.path,
+        'serial.reopen': false, // the virtual board does not come back
         'input.columns': ['rmsX', 'rmsY', 'rmsZ', 'temperature', 'state'],
         'input.label': 'state',
         'network.classes': MOTOR_STATES.length,

@@ -22,7 +22,7 @@ export async function runStream(config: Config, options: StreamOptions): Promise
     const trainer = await LiveTrainer.start(
       config,
       { weights, fresh: options.fresh },
-      { onEnd: (error) => ending.end(error) },
+      { onEnd: (error) => ending.end(error), onNotice: (text) => screen.print(`${text}\n`) },
     );
     const startedMs = performance.now();
     screen.print(describeStart(config, trainer, weights));

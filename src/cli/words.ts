@@ -24,7 +24,7 @@ export function describeStart(config: Config, trainer: LiveTrainer, weights: str
 export function statusLine(status: Status, rowsPerSecond: number): string {
   const { accuracy, baselines, changes, changesCorrect, loss, dropped } = status;
   return (
-    `${rowsPerSecond.toFixed(0).padStart(4)} rows/s | loss ${loss === loss ? loss.toFixed(3) : '-'}` +
+    `${rateOf(status, rowsPerSecond).padStart(11)} | loss ${loss === loss ? loss.toFixed(3) : '-'}` +
     ` | right ${percent(accuracy)}` +
     ` (most frequent ${percent(baselines.majority)}, same as before ${percent(baselines.lastLabel)})` +
     ` | at changes ${changesCorrect}/${changes} | dropped ${total(dropped)}`
@@ -35,10 +35,14 @@ export function statusLine(status: Status, rowsPerSecond: number): string {
 export function shortStatusLine(status: Status, rowsPerSecond: number): string {
   const { accuracy, baselines, changes, changesCorrect, loss, dropped } = status;
   return (
-    `${rowsPerSecond.toFixed(0)}/s loss ${loss === loss ? loss.toFixed(3) : '-'} right ${percent(accuracy)}` +
+    `${rateOf(status, rowsPerSecond)} loss ${loss === loss ? loss.toFixed(3) : '-'} right ${percent(accuracy)}` +
     ` (frequent ${percent(baselines.majority)}, before ${percent(baselines.lastLabel)})` +
     ` changes ${changesCorrect}/${changes} drop ${total(dropped)}`
   );
+}
+
+function rateOf({ link }: Status, rowsPerSecond: number): string {
+  return link.path === null ? 'port away' : `${rowsPerSecond.toFixed(0)} rows/s`;
 }
 
 export function summaryText(summary: Summary, seconds: number): string {

@@ -1,152 +1,189 @@
 /**
- * Lines of numbers and, in one column, a class name: bytes in, rows out, without a string.
+ * Lines: bytes from the port in, whole lines to a parser, every byte into one counter.
  *
- *     0.031,0.044,1.002,24.61,running\r\n
+ *     ...031\r\n | 0.031,0.044,1.002,24.61,running\r\n | \r\n | [12] wifi up\r\n | 0.031,0.0
+ *     torn       | row                                 | blank| columnCount      | pending
  *
- * Cells are separated by comma, semicolon or tab; blanks around a cell do not count. An empty cell or `nan` is a
- * missing value; an empty label cell is a row without a label. Everything else that does not fit drops the line and
- * counts it by reason. The decoder holds one line of bounded length and one row: memory does not depend on the
- * input.
+ * Invariants
+ * - A line is parsed where it was read; only one whose end is still to come is copied, into one block of
+ *   LINE_BYTES_MAX. So memory does not depend on the input.
+ * - Whatever the input, the next line end is where parsing begins anew.
+ * - The bytes of all counters together are the bytes pushed: see `countBytes`.
+ * - The rest of a line that began before the port was opened is never parsed: "31" may be the end of "0.031".
  */
-import { NO_LABEL } from '../stream/ring.ts';
-import { LABEL_REFUSED, type Labels } from './labels.ts';
-import { parsed, parseNumber } from './number.ts';
+import { NumbersParser } from './dialects/numbers.ts';
+import type { Labels } from './labels.ts';
+import {
+  type DropCounts,
+  type LineFormat,
+  type LineParser,
+  OUTCOME,
+  OUTCOMES,
+  type Outcome,
+  type RowSink,
+} from './outcome.ts';
+
+export type { DropCounts, GapSink, LineFormat, LineParser, RowSink } from './outcome.ts';
 
 /** A longer line is noise, or another baud rate. */
 export const LINE_BYTES_MAX = 1024;
 
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const SPACE = 0x20;
-const TAB = 0x09;
-const COMMA = 0x2c;
-const SEMICOLON = 0x3b;
+const BYTE_ORDER_MARK = [0xef, 0xbb, 0xbf];
 
-/** Lines dropped, by reason. */
-export interface DropCounts {
-  /** The rest of a line that began before the port was opened. */
-  torn: number;
-  /** Longer than LINE_BYTES_MAX. */
-  tooLong: number;
-  /** Not as many cells as the config has columns. */
-  columnCount: number;
-  /** A cell that is not a number, or one that float32 cannot hold. */
-  notANumber: number;
-  /** A class name beyond the number of outputs, or one that is not text. */
-  unknownLabel: number;
+/** Drops that can happen in every dialect. */
+const COMMON_REASONS = ['torn', 'tooLong', 'columnCount', 'notANumber', 'unknownLabel'] as const;
+
+/** What became of every byte that was pushed: they add up to it. */
+export interface ByteCounts {
+  row: number;
+  blank: number;
+  header: number;
+  /** Of the line that has not ended yet, up to LINE_BYTES_MAX; of a longer one the bytes are counted at once. */
+  pending: number;
+  dropped: DropCounts;
 }
 
-export interface LineFormat {
-  /** Cells on a line, the label's among them. */
-  readonly columns: number;
-  /** Index of the label's cell, -1 for none. */
-  readonly labelColumn: number;
-}
-
-/**
- * Takes a row.
- * @param values [numbers], valid only during the call
- * @param label  class index or NO_LABEL
- */
-export type RowSink = (values: Float32Array, label: number, timeUs: number) => void;
-
-export class LineDecoder {
-  readonly dropped: DropCounts = { torn: 0, tooLong: 0, columnCount: 0, notANumber: 0, unknownLabel: 0 };
-  readonly #format: LineFormat;
-  readonly #labels: Labels;
-  readonly #sink: RowSink;
+export class LineStream {
+  readonly #parser: LineParser;
+  readonly #lineCounts = new Float64Array(OUTCOMES.length);
+  readonly #byteCounts = new Float64Array(OUTCOMES.length);
+  /** The line whose end is still to come. */
   readonly #line = new Uint8Array(LINE_BYTES_MAX);
-  readonly #row: Float32Array;
   #lineBytes = 0;
-  /** Until the first line end nobody knows whether the line is whole: "31" may be the end of "0.031". */
+  /** The line was too long and has been counted; its end is still to come. */
+  #skipping = false;
   #synchronised = false;
 
-  constructor(format: LineFormat, labels: Labels, sink: RowSink) {
-    this.#format = format;
-    this.#labels = labels;
-    this.#sink = sink;
-    this.#row = new Float32Array(format.columns - (format.labelColumn < 0 ? 0 : 1));
+  constructor(parser: LineParser) {
+    this.#parser = parser;
+  }
+
+  /** Rows given to the sink. */
+  get rows(): number {
+    return this.#parser.rows;
+  }
+
+  /** Values passed over since their name is not one of the columns; their rows were given. */
+  get ignored(): number {
+    return this.#parser.ignored;
+  }
+
+  /** Lines dropped so far, by reason. */
+  get dropped(): DropCounts {
+    return this.#byReason(this.#lineCounts);
   }
 
   /** Takes bytes[0..count) as they came from the port, read at `timeUs` (monotonic). */
   push(bytes: Uint8Array, count: number, timeUs: number): void {
-    for (let i = 0; i < count; i++) {
-      const byte = bytes[i];
-      if (byte === NEWLINE) this.#endLine(timeUs);
-      else if (this.#lineBytes < LINE_BYTES_MAX) this.#line[this.#lineBytes++] = byte;
-      else this.#lineBytes = LINE_BYTES_MAX + 1; // remember that the line was too long, keep no more of it
+    let start = 0;
+    if (this.#lineBytes > 0 || this.#skipping) {
+      start = findNewline(bytes, 0, count);
+      this.#keep(bytes, 0, start);
+      if (start === count) return;
+      this.#endKept(timeUs);
+      start += 1;
+    }
+    while (start < count) {
+      const end = findNewline(bytes, start, count);
+      if (end === count) return this.#keep(bytes, start, count);
+      this.#count(this.#take(bytes, start, end, timeUs), end - start + 1);
+      start = end + 1;
     }
   }
 
-  #endLine(timeUs: number): void {
-    const bytes = this.#lineBytes;
+  /** What comes next does not follow what came before: the port was opened again. */
+  restart(): void {
+    if (this.#lineBytes > 0) this.#count(OUTCOME.torn, this.#lineBytes);
     this.#lineBytes = 0;
+    this.#skipping = false;
+    this.#synchronised = false;
+  }
+
+  /** What became of every byte pushed so far. */
+  countBytes(): ByteCounts {
+    return {
+      row: this.#byteCounts[OUTCOME.row],
+      blank: this.#byteCounts[OUTCOME.blank],
+      header: this.#byteCounts[OUTCOME.header],
+      pending: this.#lineBytes,
+      dropped: this.#byReason(this.#byteCounts),
+    };
+  }
+
+  /** A whole line that starts and ends in one block, without its newline. */
+  #take(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
     const torn = !this.#synchronised;
     this.#synchronised = true;
-    if (torn) {
-      if (bytes > 0) this.dropped.torn += 1;
-    } else if (bytes > LINE_BYTES_MAX) {
-      this.dropped.tooLong += 1;
-    } else {
-      this.#decode(bytes, timeUs);
+    if (end - start > LINE_BYTES_MAX) return OUTCOME.tooLong;
+    let last = end;
+    while (last > start && bytes[last - 1] === RETURN) last -= 1;
+    if (last === start) {
+      this.#parser.blank(timeUs);
+      return OUTCOME.blank;
     }
+    if (torn) return OUTCOME.torn;
+    const first = bytes[start] === BYTE_ORDER_MARK[0] ? skipByteOrderMark(bytes, start, last) : start;
+    return first === last ? OUTCOME.blank : this.#parser.parse(bytes, first, last, timeUs);
   }
 
-  #decode(lineBytes: number, timeUs: number): void {
-    const line = this.#line;
-    const end = lineBytes > 0 && line[lineBytes - 1] === RETURN ? lineBytes - 1 : lineBytes;
-    if (end === 0) return; // a blank line carries nothing
-    const { columns, labelColumn } = this.#format;
-    if (countCells(line, end) !== columns) {
-      this.dropped.columnCount += 1;
+  /** Appends to the kept line, or counts what a line that is too long is made of. */
+  #keep(bytes: Uint8Array, start: number, end: number): void {
+    const count = end - start;
+    if (!this.#skipping && this.#lineBytes + count <= LINE_BYTES_MAX) {
+      for (let at = start, to = this.#lineBytes; at < end; at++, to++) this.#line[to] = bytes[at];
+      this.#lineBytes += count;
       return;
     }
-    let labelFirst = 0;
-    let labelEnd = 0;
-    let value = 0;
-    for (let column = 0, start = 0; column < columns; column++) {
-      let stop = start;
-      while (stop < end && !isSeparator(line[stop])) stop += 1;
-      const first = skipBlanks(line, start, stop);
-      const last = skipBlanksBack(line, first, stop);
-      start = stop + 1;
-      if (column === labelColumn) {
-        labelFirst = first;
-        labelEnd = last;
-      } else if (first === last) {
-        this.#row[value++] = NaN;
-      } else if (parseNumber(line, first, last)) {
-        this.#row[value++] = parsed[0];
-      } else {
-        this.dropped.notANumber += 1;
-        return;
-      }
+    if (!this.#skipping) this.#lineCounts[OUTCOME.tooLong] += 1;
+    this.#byteCounts[OUTCOME.tooLong] += this.#lineBytes + count;
+    this.#lineBytes = 0;
+    this.#skipping = true;
+  }
+
+  #endKept(timeUs: number): void {
+    const lineBytes = this.#lineBytes;
+    this.#lineBytes = 0;
+    if (this.#skipping) {
+      this.#skipping = false;
+      this.#synchronised = true;
+      this.#byteCounts[OUTCOME.tooLong] += 1; // its newline; the line was counted when it grew too long
+    } else {
+      this.#count(this.#take(this.#line, 0, lineBytes, timeUs), lineBytes + 1);
     }
-    // Only a line whose numbers are sound may teach a new class name.
-    const label = labelFirst === labelEnd ? NO_LABEL : this.#labels.classOf(line, labelFirst, labelEnd);
-    if (label === LABEL_REFUSED) this.dropped.unknownLabel += 1;
-    else this.#sink(this.#row, label, timeUs);
+  }
+
+  #count(outcome: Outcome, bytes: number): void {
+    this.#lineCounts[outcome] += 1;
+    this.#byteCounts[outcome] += bytes;
+  }
+
+  #byReason(counts: Float64Array): DropCounts {
+    const reasons = [...COMMON_REASONS, ...this.#parser.reasons];
+    return Object.fromEntries(
+      reasons.map((reason) => [reason, counts[OUTCOME[reason]]]),
+    ) as unknown as DropCounts;
   }
 }
 
-function isSeparator(byte: number): boolean {
-  return byte === COMMA || byte === SEMICOLON || byte === TAB;
+/** Lines of bare numbers whose cells are separated by comma, semicolon or tab. */
+export class LineDecoder extends LineStream {
+  constructor(format: LineFormat, labels: Labels, sink: RowSink) {
+    super(new NumbersParser({ ...format, separator: 'any' }, labels, sink));
+  }
 }
 
-function countCells(line: Uint8Array, end: number): number {
-  let cells = 1;
-  for (let at = 0; at < end; at++) if (isSeparator(line[at])) cells += 1;
-  return cells;
-}
-
-function skipBlanks(line: Uint8Array, start: number, end: number): number {
+/** A loop: `indexOf` would go on into what an earlier read left behind `end`. */
+function findNewline(bytes: Uint8Array, start: number, end: number): number {
   let at = start;
-  while (at < end && line[at] === SPACE) at += 1;
+  while (at < end && bytes[at] !== NEWLINE) at += 1;
   return at;
 }
 
-function skipBlanksBack(line: Uint8Array, start: number, end: number): number {
-  let at = end;
-  while (at > start && line[at - 1] === SPACE) at -= 1;
-  return at;
+function skipByteOrderMark(bytes: Uint8Array, start: number, end: number): number {
+  for (let i = 0; i < BYTE_ORDER_MARK.length; i++) {
+    if (start + i >= end || bytes[start + i] !== BYTE_ORDER_MARK[i]) return start;
+  }
+  return start + BYTE_ORDER_MARK.length;
 }

@@ -13,14 +13,27 @@ import { EdgeloopError } from '../errors.ts';
 /** More than a tty holds (4 KiB), so that one read empties it. */
 const READ_BYTES = 65_536;
 
+/** A read of this many bytes means that more is coming fast: the next one does not wait. A tty holds 4 KiB. */
+const EAGER_BYTES = 512;
+
 /** serialport's poller flags: readable, and hang-up. */
 const READABLE_OR_GONE = 0b0101;
 
 export interface LinkOptions {
   /** The device, e.g. /dev/ttyACM0 or a name under /dev/serial/by-id. */
   readonly path: string;
-  /** Bits per second. */
+  /** Bits per second, any number that the hardware can do. */
   readonly baudRate: number;
+  readonly dataBits?: 5 | 6 | 7 | 8;
+  readonly parity?: 'none' | 'even' | 'odd';
+  readonly stopBits?: 1 | 2;
+  /** Levels of the lines once open; Linux raises both at open whatever one asks. */
+  readonly dtr?: boolean;
+  readonly rts?: boolean;
+  /** Drop DTR at close, which resets many boards at the next open; default false. */
+  readonly hangUpOnClose?: boolean;
+  /** Least time between two reads in ms, the latency that reading adds; default 0. */
+  readonly readEveryMs?: number;
 }
 
 export interface LinkEvents {
@@ -38,10 +51,14 @@ export class SerialLink {
   /** Set before the port is told: closing it cancels the poll, which calls back at once with an error. */
   #closed = false;
   #closing: Promise<void> | undefined;
+  readonly #readEveryMs: number;
+  /** Made once and refreshed: a timer per read would be an object per read. */
+  #pause: NodeJS.Timeout | undefined;
 
-  private constructor(port: LinuxPortBinding, path: string, events: LinkEvents) {
+  private constructor(port: LinuxPortBinding, options: LinkOptions, events: LinkEvents) {
     this.#port = port;
-    this.path = path;
+    this.path = options.path;
+    this.#readEveryMs = options.readEveryMs ?? 0;
     this.#events = events;
     port.poller.on('readable', this.#read);
     port.poller.on('disconnect', this.#read);
@@ -51,27 +68,34 @@ export class SerialLink {
   /** @throws EdgeloopError ELOOP_PORT with what to do about it */
   static async open(options: LinkOptions, events: LinkEvents): Promise<SerialLink> {
     const { SerialPort } = await import('serialport'); // only now: it unpacks and loads a native module
+    const { path, baudRate, dataBits = 8, parity = 'none', stopBits = 1, dtr = true, rts = true } = options;
+    const hupcl = options.hangUpOnClose ?? false;
     try {
-      const port = await SerialPort.binding.open({
-        path: options.path,
-        baudRate: options.baudRate,
-        hupcl: false,
-      });
-      return new SerialLink(port as LinuxPortBinding, options.path, events);
+      const settings = { path, baudRate, dataBits, parity, stopBits, hupcl };
+      const port = (await SerialPort.binding.open(settings)) as LinuxPortBinding;
+      // Both are high already; a pseudo-terminal has no such lines and would refuse even that.
+      if (!dtr || !rts) await port.set({ dtr, rts });
+      return new SerialLink(port, options, events);
     } catch (cause) {
-      throw openError(options.path, cause);
+      throw openError(path, cause);
     }
   }
 
   /** Stops reading and gives the port back. */
   close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#pause);
     this.#closing ??= this.#port.close();
     return this.#closing;
   }
 
   #arm(): void {
     this.#port.poller.poller.poll(READABLE_OR_GONE);
+  }
+
+  #armLater(): void {
+    if (this.#pause === undefined) this.#pause = setTimeout(() => this.#arm(), this.#readEveryMs);
+    else this.#pause.refresh();
   }
 
   readonly #read = (error: Error | null): void => {
@@ -81,7 +105,9 @@ export class SerialLink {
       const count = readSync(this.#port.fd!, this.#buffer, 0, READ_BYTES, null);
       if (count === 0) return this.#gone('end of file');
       this.#events.onBytes(this.#buffer, count);
-      if (!this.#isClosed()) this.#arm();
+      if (this.#isClosed()) return;
+      if (this.#readEveryMs === 0 || count >= EAGER_BYTES) this.#arm();
+      else this.#armLater();
     } catch (cause) {
       const { code } = cause as NodeJS.ErrnoException;
       if (code === 'EAGAIN') return this.#arm(); // woken for nothing
@@ -106,7 +132,8 @@ export class SerialLink {
 /** The binding reports open errors as text only, e.g. "Error: Permission denied, cannot open /dev/ttyUSB0". */
 function openError(path: string, cause: unknown): EdgeloopError {
   const text = cause instanceof Error ? cause.message : String(cause);
-  return new EdgeloopError('ELOOP_PORT', `${path}: cannot open the serial port: ${remedyFor(path, text)}`);
+  const code = /no such file|no such device/i.test(text) ? 'ELOOP_PORT_ABSENT' : 'ELOOP_PORT';
+  return new EdgeloopError(code, `${path}: cannot open the serial port: ${remedyFor(path, text)}`);
 }
 
 function remedyFor(path: string, text: string): string {

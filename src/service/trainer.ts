@@ -5,13 +5,12 @@
 import { rename } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import type { NetworkConfig } from '../engine/network.ts';
-import type { EdgeloopError } from '../errors.ts';
 import { type Learner, SCORE } from '../learn/learner.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
 import { type DropCounts, LineDecoder } from '../serial/lines.ts';
-import { SerialLink } from '../serial/link.ts';
+import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
 import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
 
 /** Rows dropped by reason: by the decoder, or refused by a full ring. */
@@ -32,6 +31,12 @@ export interface Status {
   readonly changes: number;
   readonly changesCorrect: number;
   readonly dropped: Drops;
+  readonly link: LinkStatus;
+}
+
+export interface LinkStatus extends LinkCounts {
+  /** The open device; null while it is away. */
+  readonly path: string | null;
 }
 
 export interface Summary extends Status {
@@ -47,10 +52,12 @@ export interface TrainerOptions {
   readonly fresh: boolean;
 }
 
-/** What brought a run to its end, other than `stop`. */
-export type TrainerEvents = {
+export interface TrainerEvents {
+  /** What brought the run to its end, other than `stop`. */
   onEnd(error: Error): void;
-};
+  /** Something to tell the user; the run goes on. */
+  onNotice(text: string): void;
+}
 
 export class LiveTrainer {
   readonly memory: SessionMemory;
@@ -62,7 +69,7 @@ export class LiveTrainer {
   readonly #decoder: LineDecoder;
   readonly #identity: ModelIdentity;
   readonly #weights: string;
-  #link: SerialLink | undefined;
+  #link: DurableLink | undefined;
   #saving: NodeJS.Timeout | undefined;
   #ended = false;
 
@@ -131,18 +138,28 @@ export class LiveTrainer {
       if (!this.#ended) events.onEnd(error);
       this.#ended = true;
     };
-    const { path, baudRate } = { path: config.serial.port, baudRate: config.serial.baudRate };
-    this.#link = await SerialLink.open(
-      { path, baudRate },
-      { onBytes: (bytes, count) => this.#take(bytes, count), onGone: (error: EdgeloopError) => end(error) },
-    );
+    this.#link = await DurableLink.open(config.serial, {
+      onBytes: (bytes, count) => this.#take(bytes, count),
+      onOpen: (path, again) => {
+        if (again) this.#interrupted();
+        if (again) events.onNotice(`${path} is open again; learning goes on.`);
+      },
+      onAway: (error) => events.onNotice(`${error.message} Waiting for it.`),
+      onEnd: end,
+    });
     this.#session.start().catch(end);
-    const save = (): void =>
-      void this.#session
-        .snapshot()
-        .then((learner) => this.#save(learner))
-        .catch(end);
-    this.#saving = setInterval(save, config.store.saveEverySeconds * 1000);
+    const save = async (): Promise<void> => {
+      const learner = await this.#session.snapshot();
+      // A full disk must not end what is being learned: say so and try again at the next interval.
+      await this.#save(learner).catch((error: Error) => events.onNotice(`Not saved: ${error.message}`));
+    };
+    this.#saving = setInterval(() => void save().catch(end), config.store.saveEverySeconds * 1000);
+  }
+
+  /** The port was away: what comes now may begin in mid-line and does not follow what was before. */
+  #interrupted(): void {
+    this.#decoder.restart();
+    this.#session.ring.markGap();
   }
 
   #take(bytes: Uint8Array, count: number): void {
@@ -170,6 +187,7 @@ export class LiveTrainer {
       changes: scores[SCORE.changes],
       changesCorrect: scores[SCORE.changesCorrect],
       dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
+      link: { path: this.#link?.path ?? null, ...this.#link!.counts },
     };
   }
 }

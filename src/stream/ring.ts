@@ -11,13 +11,14 @@
  *   is never above the capacity (a power of two). The slot of a record is its sequence number modulo the capacity.
  * - A slot is written before WRITTEN passes it and left alone until READ has passed it, so that the reader never
  *   sees a record change.
- * - A full ring refuses the *new* row. Refused rows become one gap record, put in before the next accepted row.
+ * - A full ring refuses the *new* row. Refused rows, and an interruption of the stream, become one gap record, put in
+ *   before the next accepted row.
  */
 
 export const RECORD = {
   /** Values of one line; the datum is the class index, or NO_LABEL. */
   row: 1,
-  /** The datum is the number of rows refused at this place in the stream. */
+  /** The stream was interrupted here; the datum is the number of rows refused, 0 if the port was away. */
   gap: 2,
 } as const;
 
@@ -103,6 +104,7 @@ export class RingWriter extends RingViews {
   /** Rows refused since the writer was made; each is also counted in a gap record once there is room. */
   refused = 0;
   #refusedUnrecorded = 0;
+  #gapUnrecorded = false;
   #nextLow: number;
   #nextHigh: number;
 
@@ -120,20 +122,27 @@ export class RingWriter extends RingViews {
    * @returns whether there was room
    */
   pushRow(row: Float32Array, datum: number, timeUs: number): boolean {
-    const needed = this.#refusedUnrecorded > 0 ? 2 : 1;
+    const needed = this.#gapUnrecorded ? 2 : 1;
     const taken = (this.#nextLow - Atomics.load(this.control, CONTROL.read)) | 0;
     if (this.capacity - taken < needed) {
       this.refused += 1;
       this.#refusedUnrecorded += 1;
+      this.#gapUnrecorded = true;
       return false;
     }
-    if (this.#refusedUnrecorded > 0) {
+    if (this.#gapUnrecorded) {
       this.#writeHead(RECORD.gap, this.#refusedUnrecorded, timeUs);
       this.#refusedUnrecorded = 0;
+      this.#gapUnrecorded = false;
     }
     const slot = this.#writeHead(RECORD.row, datum, timeUs);
     this.values.set(row, slot * this.columns);
     return true;
+  }
+
+  /** The next row does not follow the one before: a gap record goes before it. */
+  markGap(): void {
+    this.#gapUnrecorded = true;
   }
 
   /** Shows the reader everything written so far and wakes it. Once per batch of bytes, not per row. */

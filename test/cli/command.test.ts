@@ -48,10 +48,10 @@ describe('the command line', () => {
     const config = join(folder.path, 'edgeloop.toml');
     writeFileSync(
       config,
-      '[serial]\nport = "/dev/no-such-board"\n[input]\ncolumns = ["x", "state"]\nlabel = "state"\n',
+      '[serial]\nport = "/dev/no-such-board"\nreopen = false\n[input]\ncolumns = ["x", "state"]\nlabel = "state"\n',
     );
     const { status, stderr } = await edgeloop('run', '--config', config);
-    expect(stderr).toMatch(/ELOOP_PORT: \/dev\/no-such-board: .*no such device\. Plug the board in/);
+    expect(stderr).toMatch(/ELOOP_PORT_ABSENT: \/dev\/no-such-board: .*no such device\. Plug the board in/);
     expect(status).toBe(1);
   });
 });

@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Pty, openPty } from '../../src/demo/pty.ts';
@@ -14,6 +14,7 @@ beforeEach(async () => {
   chmodSync(folder.path, 0o755);
   pty = await openPty();
   config = join(folder.path, 'edgeloop.toml');
+  plugIn(pty.path);
   writeConfig();
 });
 afterEach(async () => {
@@ -21,9 +22,17 @@ afterEach(async () => {
   folder.dispose();
 });
 
-function writeConfig(more = ''): void {
+/** The port's name in the config: a link, as udev makes them, which can be led to another device. */
+const portName = (): string => join(folder.path, 'board');
+
+function plugIn(path: string): void {
+  rmSync(portName(), { force: true });
+  symlinkSync(path, portName());
+}
+
+function writeConfig(more = '', serial = ''): void {
   const input = '[input]\ncolumns = ["x", "y", "state"]\nlabel = "state"\n';
-  writeFileSync(config, `[serial]\nport = "${pty.path}"\n${input}${more}`);
+  writeFileSync(config, `[serial]\nport = "${portName()}"\n${serial}${input}${more}`);
 }
 
 const weightFile = (): string => join(folder.path, 'edgeloop/edgeloop.safetensors');
@@ -51,7 +60,8 @@ describe('edgeloop run', () => {
     expect(metadata['edgeloop.classes']).toBe('["off","on"]');
   });
 
-  it('saves and ends with status 3 when the port goes away', async () => {
+  it('saves and ends with status 3 when the port goes away and is not to be waited for', async () => {
+    writeConfig('', 'reopen = false\n');
     const program = start();
     await program.prints(/Starting with new weights/);
     await pty.send(Buffer.from('\n1,2,off\n3,4,on\n'));
@@ -61,9 +71,40 @@ describe('edgeloop run', () => {
     expect(status).toBe(3);
     expect(stdout).toMatch(/2 rows in .* 2 learned/);
     expect(stderr).toMatch(
-      /^edgeloop: ELOOP_PORT_GONE: \/dev\/pts\/\d+: the port is gone \(.*\)\. Check the cable/,
+      /^edgeloop: ELOOP_PORT_GONE: .*\/board: the port is gone \(.*\)\. Check the cable/,
     );
     expect(existsSync(weightFile())).toBe(true);
+  });
+
+  it('waits for a port that is away and goes on under its new name, with a gap between', async () => {
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from('\n1,2,off\n3,4,on\n5,6'));
+    await until(() => / rows\/s/.test(program.stderr));
+    await pty.close();
+    await until(() => /the port is gone .* Waiting for it\./.test(program.stderr));
+    await until(() => /port away/.test(program.stderr));
+    pty = await openPty();
+    plugIn(pty.path);
+    await until(() => /is open again; learning goes on/.test(program.stderr));
+    await pty.send(Buffer.from(',on\n7,8,off\n'));
+    await until(() => / rows\/s[^]*open again[^]* rows\/s/.test(program.stderr));
+    const { status, stdout } = await program.kill('SIGTERM');
+    expect(status).toBe(0);
+    const document = JSON.parse(stdout);
+    expect(document).toMatchObject({ rows: 3, learned: 3, changes: 1, link: { reopens: 1 } });
+    expect(document.dropped.torn).toBe(2);
+    expect(document.link.awayMs).toBeGreaterThan(100);
+  });
+
+  it('starts without the board and takes it up when it comes', async () => {
+    rmSync(portName());
+    const program = start('--for', '20s');
+    await program.prints(/no such device.*Waiting for it/);
+    plugIn(pty.path);
+    await program.prints(/1\d\d rows\/s|0 rows\/s/);
+    const { status } = await program.kill('SIGINT');
+    expect(status).toBe(0);
   });
 
   it('takes a flood at any speed: every row is learned, or refused by the full ring and counted', async () => {

@@ -82,6 +82,23 @@ describe('the sample ring', () => {
     ]);
   });
 
+  it('records an interruption once, before the next row', () => {
+    const { writer, reader } = pair(4);
+    writer.pushRow(Float32Array.of(0, 0), 0, 0);
+    writer.markGap();
+    writer.markGap();
+    writer.publish();
+    writer.pushRow(Float32Array.of(1, 0), 1, 9);
+    writer.pushRow(Float32Array.of(2, 0), 2, 9);
+    writer.publish();
+    expect(takeAll(reader).map(([kind, , , datum]) => [kind, datum])).toEqual([
+      [RECORD.row, 0],
+      [RECORD.gap, 0],
+      [RECORD.row, 1],
+      [RECORD.row, 2],
+    ]);
+  });
+
   it('never changes a row that is published and not yet released', () => {
     const { writer, reader } = pair(4);
     for (let row = 0; row < 100; row++) writer.pushRow(Float32Array.of(row, row), row, row);

@@ -1,0 +1,150 @@
+/**
+ * A serial port that may come and go: opened, read, noticed gone, and opened again for as long as it takes, also when
+ * the device comes back under another name.
+ *
+ *     open ──bytes──> onBytes          waiting ── looks every 0.1 .. 2 s, doubling ──> opening ──> open
+ *       └── hang-up ──> onAway ──> waiting                                                └── not there: waiting
+ *
+ * Invariants: at most one link is open; at most one timer runs; after `close` nothing is called.
+ */
+import { EdgeloopError } from '../errors.ts';
+import { type LinkOptions, SerialLink } from './link.ts';
+import { listPorts, resolvePort } from './ports.ts';
+
+/** A board that was only reset is back within a second or so. */
+const RETRY_MS_MIN = 100;
+/** A look costs well under a millisecond: at this pace waiting is free, and a board is picked up soon enough. */
+const RETRY_MS_MAX = 2000;
+
+export interface DurableLinkOptions extends Omit<LinkOptions, 'path'> {
+  /** A device, a stable name, or "auto". */
+  readonly port: string;
+  /** Wait for the port and open it again; false: the first failure ends it. */
+  readonly reopen: boolean;
+}
+
+export interface DurableLinkEvents {
+  /** bytes[0..count) were read; the buffer is used again for the next read. */
+  onBytes(bytes: Uint8Array, count: number): void;
+  /** The port was opened; `again` when it had been open before. */
+  onOpen(path: string, again: boolean): void;
+  /** The port is away, and is waited for. */
+  onAway(error: EdgeloopError): void;
+  /** It is over: the port is away, and reopening was not asked for. Nothing is called after this. */
+  onEnd(error: EdgeloopError): void;
+}
+
+export interface LinkCounts {
+  readonly bytes: number;
+  readonly reopens: number;
+  readonly awayMs: number;
+}
+
+export class DurableLink {
+  readonly #options: DurableLinkOptions;
+  readonly #events: DurableLinkEvents;
+  #link: SerialLink | undefined;
+  #opening: Promise<void> | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+  /** The device's stable name, known from the first time it was open. */
+  #stableName: string | undefined;
+  #bytes = 0;
+  #opens = 0;
+  #awayMs = 0;
+  #awaySinceMs: number | undefined = performance.now();
+
+  private constructor(options: DurableLinkOptions, events: DurableLinkEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /**
+   * Opens the port, or begins to wait for it if it is not there.
+   * @throws EdgeloopError ELOOP_PORT if the port is there and cannot be opened, or if it is not and `reopen` is false:
+   *   missing rights and a wrong name do not mend themselves
+   */
+  static async open(options: DurableLinkOptions, events: DurableLinkEvents): Promise<DurableLink> {
+    const durable = new DurableLink(options, events);
+    try {
+      await durable.#tryOpen();
+    } catch (error) {
+      if (!isAbsent(error) || !options.reopen) throw error;
+      events.onAway(error);
+      durable.#wait(RETRY_MS_MIN);
+    }
+    return durable;
+  }
+
+  /** The open device, undefined while it is away. */
+  get path(): string | undefined {
+    return this.#link?.path;
+  }
+
+  get counts(): LinkCounts {
+    const { reopens, awayMs } = { reopens: Math.max(0, this.#opens - 1), awayMs: this.#awayMs };
+    const now = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
+    return { bytes: this.#bytes, reopens, awayMs: awayMs + now };
+  }
+
+  /** Stops reading, stops waiting, gives the port back. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#opening?.catch(() => {});
+    await this.#link?.close();
+  }
+
+  async #tryOpen(): Promise<void> {
+    const path = this.#stableName ?? resolvePort(this.#options.port);
+    const link = await SerialLink.open(
+      { ...this.#options, path },
+      {
+        onBytes: (bytes, count) => {
+          this.#bytes += count;
+          this.#events.onBytes(bytes, count);
+        },
+        onGone: (error) => this.#gone(error),
+      },
+    );
+    if (this.#closed) return link.close();
+    this.#link = link;
+    this.#stableName ??= stableNameOf(path);
+    this.#awayMs += performance.now() - this.#awaySinceMs!;
+    this.#awaySinceMs = undefined;
+    this.#opens += 1;
+    this.#events.onOpen(path, this.#opens > 1);
+  }
+
+  #gone(error: EdgeloopError): void {
+    this.#link = undefined;
+    this.#awaySinceMs = performance.now();
+    if (this.#closed) return;
+    if (!this.#options.reopen) {
+      this.#closed = true;
+      this.#events.onEnd(error);
+      return;
+    }
+    this.#events.onAway(error);
+    this.#wait(RETRY_MS_MIN);
+  }
+
+  /** While it is away every error is one of waiting: udev sets the rights only after the device has appeared. */
+  #wait(delayMs: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      this.#opening = this.#tryOpen()
+        .catch(() => this.#wait(Math.min(2 * delayMs, RETRY_MS_MAX)))
+        .finally(() => (this.#opening = undefined));
+    }, delayMs);
+  }
+}
+
+/** A name that follows the device; the path itself where there is none, as for a pseudo-terminal. */
+function stableNameOf(path: string): string {
+  return listPorts().find((port) => port.path === path)?.stableName ?? path;
+}
+
+function isAbsent(error: unknown): error is EdgeloopError {
+  return error instanceof EdgeloopError && error.code === 'ELOOP_PORT_ABSENT';
+}
