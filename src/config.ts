@@ -29,6 +29,7 @@ export interface Config {
     readonly learningRate: number;
     readonly seed: number;
   };
+  readonly output: { readonly line: string; readonly everyMs: number; readonly onChange: boolean };
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
@@ -81,6 +82,9 @@ function flag(about: string, byDefault: boolean): Option {
   };
 }
 
+/** A line to the board must fit what its UART takes between two looks. */
+const REPLY_CHARS_MAX = 64;
+
 /** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
 const COLUMNS_MAX = 256;
 
@@ -123,6 +127,15 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     accepts: (value) => typeof value === 'number' && value > 0 && value <= 10,
   },
   'network.seed': integer(0, 2 ** 31 - 1, 'of the initial weights', 1),
+  'output.line': {
+    about:
+      'sent to the board with each prediction, with {class}, {index}, {probability} filled in; "": nothing',
+    default: '',
+    expected: `a text of up to ${REPLY_CHARS_MAX} characters`,
+    accepts: (value) => typeof value === 'string' && value.length <= REPLY_CHARS_MAX,
+  },
+  'output.everyMs': integer(10, 3_600_000, 'least time between two lines to the board, in milliseconds', 100),
+  'output.onChange': flag('send a line only when the predicted class is another one than last sent', true),
   'stream.ringRows': {
     about: 'rows that may wait for the learner',
     default: 4096,

@@ -24,8 +24,8 @@ function errorOf(source: string): EdgeloopError {
 describe('the config', () => {
   it('needs a port, the columns and the label; the rest has defaults', () => {
     const config = parseConfig(SMALLEST, 'my.toml');
-    expect(config.serial).toEqual({ port: '/dev/ttyACM0', baudRate: 115_200 });
-    expect(config.input).toEqual({ columns: ['x', 'state'], label: 'state' });
+    expect(config.serial).toMatchObject({ port: '/dev/ttyACM0', baudRate: 115_200 });
+    expect(config.input).toMatchObject({ columns: ['x', 'state'], label: 'state' });
     expect(config.network.hidden).toBe(16);
   });
 

@@ -30,6 +30,7 @@ ${'$STREAM'}`;
 
 const STREAM_HELP = `  --for TIME       end after this long: 500ms, 10s, 5m, 2h
   --fresh          begin with new weights; the old file is kept as FILE.old
+  --output jsonl   print each prediction as a line of JSON
   --json           print one JSON object as the last line
 `;
 
@@ -45,6 +46,7 @@ const STREAM_OPTIONS = {
   for: { type: 'string' },
   fresh: { type: 'boolean', default: false },
   json: { type: 'boolean', default: false },
+  output: { type: 'string' },
   weights: { type: 'string' },
 } as const satisfies Options;
 
@@ -125,6 +127,8 @@ export interface StreamOptions {
   readonly forMs: number | undefined;
   readonly fresh: boolean;
   readonly json: boolean;
+  /** Print each prediction as a line of JSON. */
+  readonly output: boolean;
   /** Weight file instead of the config's. */
   readonly weights: string | undefined;
 }
@@ -133,10 +137,20 @@ function streamOptions(values: {
   for?: string | undefined;
   fresh: boolean;
   json: boolean;
+  output?: string | undefined;
   weights?: string | undefined;
 }): StreamOptions {
+  if (values.output !== undefined && values.output !== 'jsonl') {
+    throw new EdgeloopError('ELOOP_CONFIG', `--output: expected jsonl, got "${values.output}".`);
+  }
   const forMs = values.for === undefined ? undefined : parseDuration(values.for);
-  return { forMs, fresh: values.fresh, json: values.json, weights: values.weights };
+  return {
+    forMs,
+    fresh: values.fresh,
+    json: values.json,
+    output: values.output === 'jsonl',
+    weights: values.weights,
+  };
 }
 
 function parse<const T extends Options>(args: string[], options: T) {

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { delimiter, resolve } from 'node:path';
 import type { Config } from '../config.ts';
 import { EXIT } from '../errors.ts';
-import { LiveTrainer } from '../service/trainer.ts';
+import { LiveTrainer, type NamedAnswer } from '../service/trainer.ts';
 import type { StreamOptions } from './command.ts';
 import { describeStart, shortStatusLine, statusLine, summaryDocument, summaryText } from './words.ts';
 
@@ -16,13 +16,17 @@ export async function runStream(config: Config, options: StreamOptions): Promise
       ? resolve(stateDirectory(), config.store.weights)
       : resolve(options.weights);
   const ending = new Ending(options.forMs);
-  // With --json standard output holds the document alone.
-  const screen = new Screen(options.json ? process.stderr : process.stdout);
+  // With --json or --output standard output holds the documents alone.
+  const screen = new Screen(options.json || options.output ? process.stderr : process.stdout);
   try {
     const trainer = await LiveTrainer.start(
       config,
       { weights, fresh: options.fresh },
-      { onEnd: (error) => ending.end(error), onNotice: (text) => screen.print(`${text}\n`) },
+      {
+        onEnd: (error) => ending.end(error),
+        onNotice: (text) => screen.print(`${text}\n`),
+        ...(options.output ? { onAnswer: printAnswer } : {}),
+      },
     );
     const startedMs = performance.now();
     screen.print(describeStart(config, trainer, weights));
@@ -36,6 +40,10 @@ export async function runStream(config: Config, options: StreamOptions): Promise
   } finally {
     ending.dispose();
   }
+}
+
+function printAnswer(answer: NamedAnswer): void {
+  process.stdout.write(`${JSON.stringify(answer)}\n`);
 }
 
 async function showUntil(ending: Ending, trainer: LiveTrainer, screen: Screen): Promise<Error | undefined> {

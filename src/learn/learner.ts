@@ -127,6 +127,11 @@ export function takeRow(
   }
 }
 
+/** The class that the newest row was predicted to be. */
+export function predictionOf({ newest }: Learner): number {
+  return newest[NEWEST.prediction];
+}
+
 /** Takes a gap of `rowsLost` rows: what follows is not the row after what came before. */
 export function takeGap({ scores, newest }: Learner, rowsLost: number): void {
   scores[SCORE.gaps] += 1;

@@ -7,6 +7,7 @@ import { Piscina } from 'piscina';
 import { ArenaPlan } from '../engine/arena.ts';
 import { type NetworkConfig, initialParameters, writeParameters } from '../engine/network.ts';
 import { mulberry32 } from '../engine/random.ts';
+import { AnswerReader, makeAnswers } from '../stream/answers.ts';
 import { CONTROL, RingWriter, makeRing, ringBytes, signalReader } from '../stream/ring.ts';
 import { type Learner, openLearner, planLearner, startScores } from './learner.ts';
 import type { LearnTask, LearnTaskResult } from './task.ts';
@@ -28,6 +29,8 @@ export interface SessionMemory {
 export class LearningSession {
   readonly ring: RingWriter;
   readonly memory: SessionMemory;
+  /** The answer to each row, if they were asked for. */
+  readonly answers: AnswerReader | undefined;
   /** Over the live arena. Only for reading and writing while no learner runs: before `start`, after `stop`. */
   readonly learner: Learner;
   readonly #task: LearnTask;
@@ -40,8 +43,9 @@ export class LearningSession {
    * Plans and takes all memory, and draws the initial weights.
    * @param ringRows capacity of the ring, a power of two
    * @param seed     of the initial weights
+   * @param answering whether anybody takes the answers
    */
-  constructor(config: NetworkConfig, ringRows: number, seed: number) {
+  constructor(config: NetworkConfig, ringRows: number, seed: number, answering = false) {
     const plan = new ArenaPlan();
     const parts = planLearner(plan, config);
     const arena = plan.allocate();
@@ -51,7 +55,9 @@ export class LearningSession {
     this.ring = new RingWriter(ring);
     this.learner = openLearner(arena.buffer, config, parts);
     this.#snapshotLearner = openLearner(snapshot, config, parts);
-    this.#task = { config, ring, arena, snapshot };
+    const answers = answering ? makeAnswers() : undefined;
+    this.answers = answers && new AnswerReader(answers);
+    this.#task = { config, ring, arena, snapshot, answers };
     writeParameters(this.learner.network, initialParameters(config, mulberry32(seed)));
     startScores(this.learner);
     this.#pool = new Piscina<LearnTask, LearnTaskResult>({

@@ -15,8 +15,17 @@ import {
   RingWriter,
   makeRing,
 } from '../stream/ring.ts';
+import { AnswerWriter, makeAnswers } from '../stream/answers.ts';
 import { HeapMeter, type HeapUse } from './heap-meter.ts';
-import { type Engine, type Learner, openLearner, planLearner, takeGap, takeRow } from './learner.ts';
+import {
+  type Engine,
+  type Learner,
+  openLearner,
+  planLearner,
+  predictionOf,
+  takeGap,
+  takeRow,
+} from './learner.ts';
 
 export interface LearnTask {
   readonly config: NetworkConfig;
@@ -25,6 +34,8 @@ export interface LearnTask {
   readonly arena: WebAssembly.Memory;
   /** As large as the arena: snapshots are copied here. */
   readonly snapshot: SharedArrayBuffer;
+  /** Where the answer to each row goes; undefined: nobody listens. */
+  readonly answers: SharedArrayBuffer | undefined;
 }
 
 export interface LearnTaskResult {
@@ -50,29 +61,43 @@ const WARM_UP_ROWS = 20_000;
 const WARM_UP_MS_MAX = 500;
 const WARM_UP_RING_ROWS = 256;
 
-/** Rows taken, and the time of those that were timed. */
-interface Meter {
+/** What the thread works with; made once. The numbers are the meter: rows taken, and the time of those timed. */
+interface Work {
+  readonly learner: Learner;
+  readonly engine: Engine;
+  readonly reader: RingReader;
+  readonly answers: AnswerWriter | undefined;
   rows: number;
   timedRows: number;
   timedMs: number;
 }
 
-/** Task of the pool. Ends when the stop flag is set and everything published has been taken. */
-export function learnStream({ config, ring, arena, snapshot }: LearnTask): LearnTaskResult {
+function openWork({ config, arena, ring, answers }: Omit<LearnTask, 'snapshot'>): Work {
   const learner = openLearner(arena.buffer, config, planLearner(new ArenaPlan(), config));
-  const engine = openKernels(arena, learner.network);
-  const reader = new RingReader(ring);
-  const { control } = reader;
-  const arenaBytes = new Uint8Array(arena.buffer);
-  const snapshotBytes = new Uint8Array(snapshot);
-  const meter: Meter = { rows: 0, timedRows: 0, timedMs: 0 };
+  return {
+    learner,
+    engine: openKernels(arena, learner.network),
+    reader: new RingReader(ring),
+    answers: answers && new AnswerWriter(answers),
+    rows: 0,
+    timedRows: 0,
+    timedMs: 0,
+  };
+}
+
+/** Task of the pool. Ends when the stop flag is set and everything published has been taken. */
+export function learnStream(task: LearnTask): LearnTaskResult {
+  const work = openWork(task);
+  const { control } = work.reader;
+  const arenaBytes = new Uint8Array(task.arena.buffer);
+  const snapshotBytes = new Uint8Array(task.snapshot);
   const heapMeter = new HeapMeter();
-  warmUp(config, arena);
+  warmUp(task);
   heapMeter.start();
   for (;;) {
     const signal = Atomics.load(control, CONTROL.signal);
     const stop = Atomics.load(control, CONTROL.stop) === 1;
-    while (takeSome(learner, engine, reader, meter)) {
+    while (takeSome(work)) {
       if (snapshotIsAsked(control)) makeSnapshot(control, arenaBytes, snapshotBytes);
     }
     if (snapshotIsAsked(control)) makeSnapshot(control, arenaBytes, snapshotBytes);
@@ -80,68 +105,71 @@ export function learnStream({ config, ring, arena, snapshot }: LearnTask): Learn
     Atomics.wait(control, CONTROL.signal, signal);
   }
   const heap = heapMeter.stop();
-  return { stepNs: (meter.timedMs * 1e6) / meter.timedRows, heap, heapRows: meter.rows };
+  return { stepNs: (work.timedMs * 1e6) / work.timedRows, heap, heapRows: work.rows };
 }
 
 /** Has a row's way through the code compiled, on a copy of the arena and a ring that are then thrown away. */
-function warmUp(config: NetworkConfig, arena: WebAssembly.Memory): void {
+function warmUp({ config, arena, answers }: LearnTask): void {
   const plan = new ArenaPlan();
-  const parts = planLearner(plan, config);
+  planLearner(plan, config);
   const copy = plan.allocate();
   new Uint8Array(copy.buffer).set(new Uint8Array(arena.buffer));
-  const learner = openLearner(copy.buffer, config, parts);
-  const engine = openKernels(copy, learner.network);
   const ring = makeRing(config.inputs, WARM_UP_RING_ROWS);
   const writer = new RingWriter(ring);
-  const reader = new RingReader(ring);
-  const meter: Meter = { rows: 0, timedRows: 0, timedMs: 0 };
+  const work = openWork({ config, arena: copy, ring, answers: answers && makeAnswers() });
   const random = mulberry32(1);
   const values = new Float32Array(config.inputs);
   const untilMs = performance.now() + WARM_UP_MS_MAX;
-  while (meter.rows < WARM_UP_ROWS && performance.now() < untilMs) {
+  while (work.rows < WARM_UP_ROWS && performance.now() < untilMs) {
     for (let row = 0; row < WARM_UP_RING_ROWS; row++) {
       for (let input = 0; input < values.length; input++) values[input] = random();
       if (row % 16 === 0) values[0] = NaN; // missing values and rows without a label take ways of their own
       writer.pushRow(values, row % 16 === 1 ? NO_LABEL : row % config.outputs, row);
     }
     writer.publish();
-    takeSome(learner, engine, reader, meter);
+    takeSome(work);
   }
-  takeGap(learner, 1);
+  takeGap(work.learner, 1);
 }
 
 /** Takes what has been published, but no more than SNAPSHOT_ROWS_MAX. @returns whether there was any */
-function takeSome(learner: Learner, engine: Engine, reader: RingReader, meter: Meter): boolean {
-  const count = Math.min(reader.available(), SNAPSHOT_ROWS_MAX);
-  for (let record = 0; record < count; record++) takeRecord(learner, engine, reader, meter);
+function takeSome(work: Work): boolean {
+  const count = Math.min(work.reader.available(), SNAPSHOT_ROWS_MAX);
+  for (let record = 0; record < count; record++) takeRecord(work);
   return count > 0;
 }
 
-function takeRecord(learner: Learner, engine: Engine, reader: RingReader, meter: Meter): void {
+function takeRecord(work: Work): void {
+  const { learner, reader, answers } = work;
   const slot = reader.slot();
-  if (reader.kind(slot) === RECORD.row) takeMeteredRow(learner, engine, reader, slot, meter);
-  else takeGap(learner, reader.datum(slot));
+  if (reader.kind(slot) === RECORD.row) {
+    takeMeteredRow(work, slot);
+    answers?.push(
+      reader.sequenceLow(slot),
+      reader.sequenceHigh(slot),
+      predictionOf(learner),
+      reader.datum(slot),
+      learner.network.probabilities,
+    );
+  } else {
+    takeGap(learner, reader.datum(slot));
+  }
   reader.release();
 }
 
-function takeMeteredRow(
-  learner: Learner,
-  engine: Engine,
-  reader: RingReader,
-  slot: number,
-  meter: Meter,
-): void {
+function takeMeteredRow(work: Work, slot: number): void {
+  const { learner, engine, reader } = work;
   const first = slot * reader.columns;
   const label = reader.datum(slot);
-  meter.rows += 1;
-  if (meter.rows % TIMED_ROW_EVERY !== 0) {
+  work.rows += 1;
+  if (work.rows % TIMED_ROW_EVERY !== 0) {
     takeRow(learner, engine, reader.values, first, label);
     return;
   }
   const before = performance.now();
   takeRow(learner, engine, reader.values, first, label);
-  meter.timedMs += performance.now() - before;
-  meter.timedRows += 1;
+  work.timedMs += performance.now() - before;
+  work.timedRows += 1;
 }
 
 function snapshotIsAsked(control: Int32Array): boolean {

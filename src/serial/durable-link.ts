@@ -81,6 +81,11 @@ export class DurableLink {
     return this.#link?.path;
   }
 
+  /** Sends bytes without waiting. @returns whether they were taken; while the port is away they are not */
+  write(bytes: Uint8Array): boolean {
+    return this.#link?.write(bytes) ?? false;
+  }
+
   get counts(): LinkCounts {
     const { reopens, awayMs } = { reopens: Math.max(0, this.#opens - 1), awayMs: this.#awayMs };
     const now = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;

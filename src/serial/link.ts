@@ -5,7 +5,7 @@
  * The stream of serialport is not used: when a port hangs up while data flows it often spins for ever without an
  * event, and it costs some nine kilobytes of heap per read.
  */
-import { readFileSync, readSync, statSync } from 'node:fs';
+import { readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { userInfo } from 'node:os';
 import type { LinuxPortBinding } from '@serialport/bindings-cpp';
 import { EdgeloopError } from '../errors.ts';
@@ -78,6 +78,19 @@ export class SerialLink {
       return new SerialLink(port, options, events);
     } catch (cause) {
       throw openError(path, cause);
+    }
+  }
+
+  /**
+   * Sends bytes without waiting: the port is open non-blocking.
+   * @returns whether all of them were taken; if not, the rest is lost
+   */
+  write(bytes: Uint8Array): boolean {
+    if (this.#closed) return false;
+    try {
+      return writeSync(this.#port.fd!, bytes) === bytes.length;
+    } catch {
+      return false; // full, or gone: reading will say so
     }
   }
 

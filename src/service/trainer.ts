@@ -11,7 +11,12 @@ import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
 import { type DropCounts, LineDecoder } from '../serial/lines.ts';
 import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
+import type { Answer } from '../stream/answers.ts';
 import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
+import { Replies, type ReplyCounts } from './replies.ts';
+
+/** How often the learner's answers are looked for: the latency added on their way out. */
+const ANSWERS_EVERY_MS = 10;
 
 /** Rows dropped by reason: by the decoder, or refused by a full ring. */
 export type Drops = DropCounts & { ringFull: number };
@@ -32,11 +37,24 @@ export interface Status {
   readonly changesCorrect: number;
   readonly dropped: Drops;
   readonly link: LinkStatus;
+  /** Lines sent back to the board, and lost since it did not take them. */
+  readonly replies: ReplyCounts;
+  /** Predictions nobody took in time; only counted where they are asked for. */
+  readonly answersLost: number;
 }
 
 export interface LinkStatus extends LinkCounts {
   /** The open device; null while it is away. */
   readonly path: string | null;
+}
+
+/** A prediction with names, as standard output shows it. */
+export interface NamedAnswer {
+  readonly sequence: number;
+  readonly class: string | null;
+  readonly probability: number;
+  /** The row's own label, null if it had none. */
+  readonly label: string | null;
 }
 
 export interface Summary extends Status {
@@ -57,6 +75,8 @@ export interface TrainerEvents {
   onEnd(error: Error): void;
   /** Something to tell the user; the run goes on. */
   onNotice(text: string): void;
+  /** The answer to each row, if somebody wants them. */
+  onAnswer?: (answer: NamedAnswer) => void;
 }
 
 export class LiveTrainer {
@@ -70,7 +90,11 @@ export class LiveTrainer {
   readonly #identity: ModelIdentity;
   readonly #weights: string;
   #link: DurableLink | undefined;
+  readonly #replies: Replies;
   #saving: NodeJS.Timeout | undefined;
+  #answering: NodeJS.Timeout | undefined;
+  #onAnswer: TrainerEvents['onAnswer'];
+  readonly #repliesWanted: boolean;
   #ended = false;
 
   private constructor(
@@ -88,6 +112,12 @@ export class LiveTrainer {
     this.network = identity.network;
     this.learnedBefore = learnedBefore;
     this.#labels = new Labels(classes, config.network.classes);
+    this.#repliesWanted = config.output.line !== '';
+    this.#replies = new Replies(
+      config.output,
+      this.#labels.names,
+      (bytes) => this.#link?.write(bytes) ?? false,
+    );
     const { columns, label } = config.input;
     this.#decoder = new LineDecoder(
       { columns: columns.length, labelColumn: columns.indexOf(label) },
@@ -102,7 +132,9 @@ export class LiveTrainer {
    */
   static async start(config: Config, options: TrainerOptions, events: TrainerEvents): Promise<LiveTrainer> {
     const identity = identityOf(config);
-    const session = new LearningSession(identity.network, config.stream.ringRows, config.network.seed);
+    const answering = events.onAnswer !== undefined || config.output.line !== '';
+    const { network, stream } = config;
+    const session = new LearningSession(identity.network, stream.ringRows, network.seed, answering);
     try {
       if (options.fresh) await setAside(options.weights);
       const loaded = await loadModel(options.weights, identity, session.learner);
@@ -125,9 +157,11 @@ export class LiveTrainer {
   async stop(): Promise<Summary> {
     this.#ended = true;
     clearInterval(this.#saving);
+    clearInterval(this.#answering);
     await this.#link?.close();
     const task = await this.#session.stop();
     if (task === undefined) throw new Error('the learner was never started');
+    this.#takeAnswers();
     const { learner } = this.#session;
     await this.#save(learner);
     return { ...this.#read(learner), task, weights: this.#weights };
@@ -153,6 +187,8 @@ export class LiveTrainer {
       // A full disk must not end what is being learned: say so and try again at the next interval.
       await this.#save(learner).catch((error: Error) => events.onNotice(`Not saved: ${error.message}`));
     };
+    this.#onAnswer = events.onAnswer;
+    if (this.#session.answers) this.#answering = setInterval(() => this.#takeAnswers(), ANSWERS_EVERY_MS);
     this.#saving = setInterval(() => void save().catch(end), config.store.saveEverySeconds * 1000);
   }
 
@@ -160,6 +196,23 @@ export class LiveTrainer {
   #interrupted(): void {
     this.#decoder.restart();
     this.#session.ring.markGap();
+  }
+
+  /** Hands every answer to the listener, and the newest to the board. */
+  #takeAnswers(): void {
+    let newest: Answer | undefined;
+    const { names } = this.#labels;
+    for (const answer of this.#session.answers?.take() ?? []) {
+      newest = answer;
+      const { sequence, prediction, label, probability } = answer;
+      this.#onAnswer?.({
+        sequence,
+        class: names[prediction] ?? null,
+        probability,
+        label: names[label] ?? null,
+      });
+    }
+    if (newest !== undefined && this.#repliesWanted) this.#replies.take(newest, performance.now());
   }
 
   #take(bytes: Uint8Array, count: number): void {
@@ -187,6 +240,8 @@ export class LiveTrainer {
       changes: scores[SCORE.changes],
       changesCorrect: scores[SCORE.changesCorrect],
       dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
+      replies: this.#replies.counts,
+      answersLost: this.#session.answers?.lost ?? 0,
       link: { path: this.#link?.path ?? null, ...this.#link!.counts },
     };
   }

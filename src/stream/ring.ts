@@ -200,10 +200,17 @@ export class RingReader extends RingViews {
     return this.heads[slot * HEAD_WORDS + HEAD.datum];
   }
 
+  sequenceLow(slot: number): number {
+    return this.heads[slot * HEAD_WORDS + HEAD.sequenceLow];
+  }
+
+  sequenceHigh(slot: number): number {
+    return this.heads[slot * HEAD_WORDS + HEAD.sequenceHigh];
+  }
+
   /** Exact up to 2^53. */
   sequence(slot: number): number {
-    const base = slot * HEAD_WORDS;
-    return this.heads[base + HEAD.sequenceHigh] * TWO_POW_32 + (this.heads[base + HEAD.sequenceLow] >>> 0);
+    return this.sequenceHigh(slot) * TWO_POW_32 + (this.sequenceLow(slot) >>> 0);
   }
 
   /** Monotonic time in microseconds, exact up to 2^53. */

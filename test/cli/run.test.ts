@@ -107,6 +107,50 @@ describe('edgeloop run', () => {
     expect(status).toBe(0);
   });
 
+  it('prints every prediction as a line of JSON', async () => {
+    const program = start('--output', 'jsonl');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from('\n1,2,off\n3,4,on\n5,6,\n'));
+    await program.prints(/\n.*\n.*\n/);
+    const { status, stdout } = await program.kill('SIGTERM');
+    expect(status).toBe(0);
+    const answers = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(answers.map(({ sequence, label }) => [sequence, label])).toEqual([
+      [0, 'off'],
+      [1, 'on'],
+      [2, null],
+    ]);
+    for (const { class: name, probability } of answers) {
+      expect(probability).toBeGreaterThan(1 / 8); // the most likely of eight
+      expect(probability).toBeLessThan(1);
+      expect([null, 'off', 'on']).toContain(name);
+    }
+  });
+
+  it('sends the prediction back to the board, on change and no oftener than asked', async () => {
+    const sent: Buffer[] = [];
+    pty.onData = (bytes) => sent.push(bytes);
+    writeConfig(
+      '[output]\nline = "class={class}\\n"\neveryMs = 50\n[network]\nclasses = 2\nlearningRate = 1\n',
+    );
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from(`\n${'0,0,off\n'.repeat(50)}`));
+    await until(() => Buffer.concat(sent).includes('class=off\n'));
+    for (let round = 0; round < 40; round++) {
+      await pty.send(Buffer.from('9,9,on\n'));
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    }
+    const { stdout } = await program.kill('SIGTERM');
+    const lines = Buffer.concat(sent).toString().trim().split('\n');
+    expect(lines.at(-1)).toBe('class=on');
+    expect(lines.every((line, at) => at === 0 || line !== lines[at - 1])).toBe(true);
+    expect(JSON.parse(stdout).replies).toEqual({ sent: lines.length, lost: 0 });
+  });
+
   it('takes a flood at any speed: every row is learned, or refused by the full ring and counted', async () => {
     writeConfig('[stream]\nringRows = 16\n[network]\nhidden = 128\n');
     const program = start('--json');
