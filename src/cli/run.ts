@@ -5,6 +5,8 @@ import type { Config } from '../config.ts';
 import { EXIT } from '../errors.ts';
 import { LiveTrainer, type NamedAnswer } from '../service/trainer.ts';
 import type { StreamOptions } from './command.ts';
+import { Ending } from './ending.ts';
+import { Screen } from './screen.ts';
 import { describeStart, shortStatusLine, statusLine, summaryDocument, summaryText } from './words.ts';
 
 const STATUS_EVERY_MS = 1000;
@@ -70,59 +72,4 @@ export function stateDirectory(): string {
   const { STATE_DIRECTORY, XDG_STATE_HOME } = process.env;
   if (STATE_DIRECTORY) return STATE_DIRECTORY.split(delimiter)[0];
   return resolve(XDG_STATE_HOME || resolve(homedir(), '.local/state'), 'edgeloop');
-}
-
-/** Waits for the first of: time up, SIGINT or SIGTERM, an error of the run. */
-class Ending {
-  /** undefined: an orderly end. */
-  readonly reason: Promise<Error | undefined>;
-  readonly #timer: NodeJS.Timeout | undefined;
-  #resolve: (error: Error | undefined) => void = () => {};
-
-  constructor(forMs: number | undefined) {
-    this.reason = new Promise((settle) => (this.#resolve = settle));
-    if (forMs !== undefined) this.#timer = setTimeout(() => this.end(), forMs);
-    process.on('SIGINT', this.#onSignal);
-    process.on('SIGTERM', this.#onSignal);
-  }
-
-  readonly #onSignal = (): void => this.end();
-
-  end(error?: Error): void {
-    this.#resolve(error);
-  }
-
-  dispose(): void {
-    clearTimeout(this.#timer);
-    process.off('SIGINT', this.#onSignal);
-    process.off('SIGTERM', this.#onSignal);
-  }
-}
-
-/** One line that renews itself on a terminal; plain lines elsewhere. */
-class Screen {
-  readonly #stream: NodeJS.WriteStream;
-  #liveShown = false;
-
-  constructor(stream: NodeJS.WriteStream) {
-    this.#stream = stream;
-  }
-
-  /** @param short for a terminal that is too narrow for the line */
-  live(line: string, short: string): void {
-    if (!this.#stream.isTTY) {
-      this.#stream.write(`${line}\n`);
-      return;
-    }
-    // A line as wide as the terminal would wrap, and only its last part would be renewed.
-    const room = this.#stream.columns - 1;
-    const shown = line.length <= room ? line : short.slice(0, room);
-    this.#stream.write(`\r\x1b[K${shown}`);
-    this.#liveShown = true;
-  }
-
-  print(text: string): void {
-    this.#stream.write(this.#liveShown ? `\n${text}` : text);
-    this.#liveShown = false;
-  }
 }
