@@ -5,6 +5,7 @@
  *
  *   node scripts/build.ts [--out dist] [--json]
  */
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
@@ -68,6 +69,28 @@ export async function build(outDir: string, entry = join(root, 'src', 'main.ts')
   };
 }
 
+/**
+ * Writes the library for `import ... from 'edgeloop'` into `outDir`: index.mjs, which needs nothing but Node, and its
+ * type declarations in types/.
+ */
+export async function buildLibrary(outDir: string): Promise<void> {
+  const { metafile } = await esbuild.build({
+    entryPoints: [join(root, 'src', 'index.ts')],
+    absWorkingDir: root,
+    bundle: true,
+    metafile: true,
+    outfile: join(outDir, 'index.mjs'),
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    charset: 'utf8',
+    logLevel: 'silent', // errors are thrown
+  });
+  assertStandsAlone(metafile);
+  const tsc = join(root, 'node_modules', '.bin', 'tsc');
+  execFileSync(tsc, ['--project', join(root, 'scripts', 'build'), '--outDir', join(outDir, 'types')]);
+}
+
 /** On a pool thread piscina's worker takes over; it imports this same file, already evaluated, for its tasks. */
 function entryModule(entry: string): string {
   return (
@@ -106,6 +129,7 @@ function assertStandsAlone(metafile: esbuild.Metafile): void {
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { out: { type: 'string' }, json: { type: 'boolean' } } });
   const report = await build(values.out ?? join(root, 'dist'));
+  await buildLibrary(values.out ?? join(root, 'dist'));
   const file = relative(process.cwd(), report.file);
   console.log(`${file}  ${report.fileBytes} bytes  sha256 ${report.sha256}`);
   if (values.json) console.log(JSON.stringify({ ...report, file }));
