@@ -10,6 +10,10 @@ const HELP = `edgeloop ${VERSION}: a serial sensor stream trains a two-layer net
 
   edgeloop run --config FILE   learn from the board on a serial port
   edgeloop demo                the same with a virtual board: a small motor, simulated
+  edgeloop ports               which serial ports there are, their stable names, and what stands in the way
+  edgeloop sniff PORT          listen to a board and write the config for it
+  edgeloop record PORT         keep what a board sends, byte by byte
+  edgeloop replay DIR          play a recording, as rows or as a port
   edgeloop trace               the published run of the original Edge Computing Engine, to the digit
   edgeloop --help | --version  (and edgeloop COMMAND --help)
 `;
@@ -68,6 +72,12 @@ function dispatch(command: string, args: string[]): Promise<number> | number {
       return run(args);
     case 'demo':
       return demo(args);
+    case 'ports':
+      return import('./ports.ts').then(({ ports }) => ports(args));
+    case 'record':
+      return import('./record.ts').then(({ record }) => record(args));
+    case 'replay':
+      return import('./replay.ts').then(({ replay }) => replay(args));
     case 'trace':
       return trace(args);
     case 'virtual-board': // the demo's other half; it starts it itself
