@@ -43,6 +43,18 @@ describe('kernels and reference', () => {
     }
   });
 
+  test('agree on the sign of zero', () => {
+    for (const shape of FACTORS.shape) {
+      for (const hiddenActivation of FACTORS.hiddenActivation) {
+        const { learned } = runCase(
+          { ...CASE, shape, hiddenActivation, outputActivation: 'identity', data: 'zeros' },
+          100,
+        );
+        expect(learned).toBeGreaterThanOrEqual(100);
+      }
+    }
+  });
+
   test('skip the step of a sample that is not finite and go on with the next', () => {
     for (const shape of FACTORS.shape) {
       const { learned, skipped } = runCase({ ...CASE, shape, data: 'extreme' }, 1_000);

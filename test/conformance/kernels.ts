@@ -30,8 +30,11 @@ import * as reference from '../../src/engine/reference.ts';
  */
 export type Calls = 'single' | 'queued' | 'turns';
 
-/** Samples: well-behaved; some values not finite, subnormal or enormous; enormous parameters, too. */
-export type Data = 'random' | 'extreme' | 'huge';
+/**
+ * Samples: well-behaved; some values not finite, subnormal or enormous; well-behaved with an enormous parameter;
+ * zeros of both signs, parameters of −0.
+ */
+export type Data = 'random' | 'extreme' | 'huge' | 'zeros';
 
 export type Limits = 'none' | 'decay' | 'clipValue' | 'clipNorm' | 'all';
 
@@ -84,7 +87,7 @@ export const FACTORS: { readonly [F in keyof Case]: readonly Case[F][] } = {
   limits: ['none', 'decay', 'clipValue', 'clipNorm', 'all'],
   batch: [1, 2, 5, 32],
   calls: ['single', 'queued', 'turns'],
-  data: ['random', 'extreme', 'huge'],
+  data: ['random', 'extreme', 'huge', 'zeros'],
 };
 
 const NAMES = Object.keys(FACTORS) as (keyof Case)[];
@@ -220,14 +223,18 @@ function drawValue(random: () => number, extremes: number): number {
 /** Fills the queue of both networks with the same samples. Half of the extreme calls are harmless. */
 function drawSamples(networks: readonly Network[], { data }: Case, random: () => number): void {
   const [{ config, queueInputs, queueTargets, outputsPadded }] = networks;
+  const draw = (share: number): number => {
+    if (data === 'zeros') return random() < 0.5 ? 0 : -0;
+    return drawValue(random, share);
+  };
   const extremes = data === 'extreme' && random() < 0.5 ? 0.3 / config.inputs : 0;
-  for (let i = 0; i < queueInputs.length; i++) queueInputs[i] = drawValue(random, extremes);
+  for (let i = 0; i < queueInputs.length; i++) queueInputs[i] = draw(extremes);
   queueTargets.fill(0);
   for (let first = 0; first < queueTargets.length; first += outputsPadded) {
     if (config.loss === 'crossEntropy') {
       queueTargets[first + Math.floor(random() * config.outputs)] = 1;
     } else {
-      for (let k = 0; k < config.outputs; k++) queueTargets[first + k] = drawValue(random, extremes / 4);
+      for (let k = 0; k < config.outputs; k++) queueTargets[first + k] = draw(extremes / 4);
     }
   }
   for (const network of networks.slice(1)) {
@@ -236,10 +243,14 @@ function drawSamples(networks: readonly Network[], { data }: Case, random: () =>
   }
 }
 
-/** A parameter so large that the bounds trip at every step: the checked path must find that most steps are fine. */
+/**
+ * Of `huge` one parameter is so large that the bounds trip at every step: the checked path must find that most steps
+ * are fine.
+ */
 function setParameters(network: Network, { data }: Case): void {
   const parameters = initialParameters(network.config, mulberry32(5));
   if (data === 'huge') parameters.bias1[0] = 2e38;
+  if (data === 'zeros') for (const values of Object.values(parameters)) values.fill(-0);
   writeParameters(network, parameters);
 }
 

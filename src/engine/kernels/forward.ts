@@ -1,5 +1,14 @@
 /** inputs -> hidden -> outputs, one sample or several; loss and delta2. */
-import { ONE, activate, exp, largerMagnitude, storeMinusLog, sumOfLanes, sumsOfLanes, timesDerivative } from './vector';
+import {
+  ONE,
+  activate,
+  exp,
+  largerMagnitude,
+  storeMinusLog,
+  sumOfLanes,
+  sumsOfLanes,
+  timesDerivative,
+} from './vector';
 import {
   CROSS_ENTROPY,
   D,
@@ -234,8 +243,8 @@ export function outputDelta(y: usize, t: usize, delta: usize, lossAt: usize): v1
 /** BP1 of at most four outputs, z2 without bias in four lanes. Overwrites y and the loss. @returns delta2 */
 @inline export function smallOutputDelta(z: v128, bias: v128, y: usize, t: usize, lossAt: usize): v128 {
   const kind = outputActivation;
-  const outputs = v128.and(activate(kind, f32x4.add(bias, z)), outputMask);
-  v128.store(y, outputs);
+  const outputs = activate(kind, f32x4.add(bias, z));
+  v128.store(y, v128.and(outputs, outputMask));
   let predicted = outputs;
   if (loss == CROSS_ENTROPY) {
     softmax(y);

@@ -126,17 +126,17 @@ function learnPanels(x: usize, next: usize): f64 {
       s3 = f32x4.add(s3, f32x4.mul(weight, delta));
       v128.store(v, f32x4.sub(weight, f32x4.mul(step, h3)), 48);
     }
-    const step0 = f32x4.mul(rate, timesDerivative(kind, s0, h0));
-    const step1 = f32x4.mul(rate, timesDerivative(kind, s1, h1));
-    const step2_ = f32x4.mul(rate, timesDerivative(kind, s2, h2));
-    const step3 = f32x4.mul(rate, timesDerivative(kind, s3, h3));
-    largest = largerMagnitude(largerMagnitude(largest, step0), step1);
-    largest = largerMagnitude(largerMagnitude(largest, step2_), step3);
+    s0 = f32x4.mul(rate, timesDerivative(kind, s0, h0)); // now η·delta1
+    s1 = f32x4.mul(rate, timesDerivative(kind, s1, h1));
+    s2 = f32x4.mul(rate, timesDerivative(kind, s2, h2));
+    s3 = f32x4.mul(rate, timesDerivative(kind, s3, h3));
+    largest = largerMagnitude(largerMagnitude(largest, s0), s1);
+    largest = largerMagnitude(largerMagnitude(largest, s2), s3);
     const b = bias1 + at;
-    let z0 = f32x4.sub(v128.load(b, 0), step0);
-    let z1 = f32x4.sub(v128.load(b, 16), step1);
-    let z2 = f32x4.sub(v128.load(b, 32), step2_);
-    let z3 = f32x4.sub(v128.load(b, 48), step3);
+    let z0 = f32x4.sub(v128.load(b, 0), s0);
+    let z1 = f32x4.sub(v128.load(b, 16), s1);
+    let z2 = f32x4.sub(v128.load(b, 32), s2);
+    let z3 = f32x4.sub(v128.load(b, 48), s3);
     v128.store(b, z0, 0);
     v128.store(b, z1, 16);
     v128.store(b, z2, 32);
@@ -147,16 +147,16 @@ function learnPanels(x: usize, next: usize): f64 {
     for (let from = x; w < end; w += PANEL, from += 4) {
       const before = v128.load32_splat(from);
       const after = v128.load32_splat(from + toNext);
-      weight = f32x4.sub(v128.load(w, 0), f32x4.mul(step0, before));
+      weight = f32x4.sub(v128.load(w, 0), f32x4.mul(s0, before));
       v128.store(w, weight, 0);
       z0 = f32x4.add(z0, f32x4.mul(weight, after));
-      weight = f32x4.sub(v128.load(w, 16), f32x4.mul(step1, before));
+      weight = f32x4.sub(v128.load(w, 16), f32x4.mul(s1, before));
       v128.store(w, weight, 16);
       z1 = f32x4.add(z1, f32x4.mul(weight, after));
-      weight = f32x4.sub(v128.load(w, 32), f32x4.mul(step2_, before));
+      weight = f32x4.sub(v128.load(w, 32), f32x4.mul(s2, before));
       v128.store(w, weight, 32);
       z2 = f32x4.add(z2, f32x4.mul(weight, after));
-      weight = f32x4.sub(v128.load(w, 48), f32x4.mul(step3, before));
+      weight = f32x4.sub(v128.load(w, 48), f32x4.mul(s3, before));
       v128.store(w, weight, 48);
       z3 = f32x4.add(z3, f32x4.mul(weight, after));
     }

@@ -57,18 +57,45 @@ export function hiddenDelta(hidden: usize, stride: usize, delta2: usize, delta1:
 
 /** What becomes of a sum of gradients: mean, weight decay, clipping by value. Set once per batch. */
 let divisor: v128 = f32x4.splat(1);
+/** One sample, no decay and no clipping: nothing becomes of it. */
+let asItIs: bool = true;
 let largest: v128 = i32x4.splat(0);
 
-/** Finishes and stores one vector of the gradient; `offset` is its place in the parameters, too. */
-@inline function finish(sum: v128, offset: usize): void {
+/**
+ * Finishes and stores one vector of the gradient; `offset` is its place in the parameters, too.
+ * @returns what `largerMagnitude` made of `bits` and the components before clipping
+ */
+@inline function finish(sum: v128, offset: usize, bits: v128): v128 {
   let component = f32x4.div(sum, divisor);
   if (weightDecay != 0) {
     const decay = f32x4.mul(f32x4.splat(weightDecay), v128.load(weights1 + offset));
     component = f32x4.add(component, decay);
   }
-  largest = largerMagnitude(largest, component);
-  component = f32x4.pmin(f32x4.pmax(component, f32x4.splat(-clipValue)), f32x4.splat(clipValue));
+  const clipped = f32x4.pmin(f32x4.pmax(component, f32x4.splat(-clipValue)), f32x4.splat(clipValue));
+  v128.store(gradient + offset, clipped);
+  return largerMagnitude(bits, component);
+}
+
+@inline function storeAsItIs(component: v128, offset: usize, bits: v128): v128 {
   v128.store(gradient + offset, component);
+  return largerMagnitude(bits, component);
+}
+
+@inline function finishVector(sum: v128, offset: usize): void {
+  largest = finish(sum, offset, largest);
+}
+
+/** Four vectors at once, so that `largest`, a global, is not in the way between them. */
+function finishPanel(p: v128, q: v128, r: v128, s: v128, offset: usize): void {
+  let bits = i32x4.splat(0);
+  if (asItIs) {
+    bits = storeAsItIs(q, offset + 16, storeAsItIs(p, offset, bits));
+    bits = storeAsItIs(s, offset + 48, storeAsItIs(r, offset + 32, bits));
+  } else {
+    bits = finish(q, offset + 16, finish(p, offset, bits));
+    bits = finish(s, offset + 48, finish(r, offset + 32, bits));
+  }
+  largest = i32x4.max_s(largest, bits);
 }
 
 /**
@@ -85,6 +112,7 @@ export function gradientOf(
   delta2: usize,
 ): f64 {
   divisor = f32x4.splat(<f32>count);
+  asItIs = count == 1 && weightDecay == 0 && clipValue == Infinity;
   largest = i32x4.splat(0);
   const bytesX = <usize>D << 2;
   const bytesDelta2 = <usize>outputVectors * VECTOR;
@@ -95,7 +123,7 @@ export function gradientOf(
   let offset = <usize>P * weights1Stride;
   for (let panel = 0; panel < P; panel++, offset += PANEL) {
     const from = delta1 + <usize>panel * stride;
-    for (let i: usize = 0; i < PANEL; i += VECTOR) finish(sumOver(count, from + i, PANEL), offset + i);
+    for (let i: usize = 0; i < PANEL; i += VECTOR) finishVector(sumOver(count, from + i, PANEL), offset + i);
   }
   for (let panel = 0; panel < P; panel++) {
     const at = offset + <usize>panel * PANEL;
@@ -103,7 +131,7 @@ export function gradientOf(
   }
   offset += <usize>K * rowStride;
   for (let at: usize = 0; at < bytesDelta2; at += VECTOR) {
-    finish(sumOver(count, delta2 + at, bytesDelta2), offset + at);
+    finishVector(sumOver(count, delta2 + at, bytesDelta2), offset + at);
   }
   return largestLane(largest);
 }
@@ -185,11 +213,4 @@ function outerProducts(
     s0 = f32x4.add(s0, f32x4.mul(v128.load(from, 48), factor));
   }
   finishPanel(p0, q0, r0, s0, to);
-}
-
-function finishPanel(p: v128, q: v128, r: v128, s: v128, offset: usize): void {
-  finish(p, offset);
-  finish(q, offset + 16);
-  finish(r, offset + 32);
-  finish(s, offset + 48);
 }

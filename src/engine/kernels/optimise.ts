@@ -1,4 +1,7 @@
-/** One step of SGD, momentum or Adam by a gradient that is written down. Flat loops over all parameters. */
+/**
+ * One step of SGD, momentum or Adam by a gradient that is written down. Flat loops over all parameters; the places
+ * are taken into locals first, since a global is loaded anew in every round.
+ */
 import { ROUNDING_MARGIN, SAFE_BOUND, clippingScale } from './outer-product';
 import { largerMagnitude, largestLane, squaredNorm } from './vector';
 import {
@@ -103,31 +106,36 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
 }
 
 @inline function applySgd(size: usize, write: bool): void {
+  const gradientAt = gradient;
+  const parametersAt = weights1;
   const factor = f32x4.splat(scale);
   const step = f32x4.splat(stepSize);
   let largest = i32x4.splat(0);
   for (let at: usize = 0; at < size; at += VECTOR) {
-    const component = f32x4.mul(v128.load(gradient + at), factor);
-    const parameter = f32x4.sub(v128.load(weights1 + at), f32x4.mul(step, component));
-    if (write) v128.store(weights1 + at, parameter);
+    const component = f32x4.mul(v128.load(gradientAt + at), factor);
+    const parameter = f32x4.sub(v128.load(parametersAt + at), f32x4.mul(step, component));
+    if (write) v128.store(parametersAt + at, parameter);
     else largest = largerMagnitude(largest, parameter);
   }
   if (!write) largestParameter = largestLane(largest);
 }
 
 @inline function applyMomentum(size: usize, write: bool): void {
+  const gradientAt = gradient;
+  const parametersAt = weights1;
+  const velocityAt = moment1;
   const factor = f32x4.splat(scale);
   const step = f32x4.splat(stepSize);
   const keep = f32x4.splat(momentum);
   let largest = i32x4.splat(0);
   let largestVelocity = i32x4.splat(0);
   for (let at: usize = 0; at < size; at += VECTOR) {
-    const component = f32x4.mul(v128.load(gradient + at), factor);
-    const velocity = f32x4.add(f32x4.mul(keep, v128.load(moment1 + at)), component);
-    const parameter = f32x4.sub(v128.load(weights1 + at), f32x4.mul(step, velocity));
+    const component = f32x4.mul(v128.load(gradientAt + at), factor);
+    const velocity = f32x4.add(f32x4.mul(keep, v128.load(velocityAt + at)), component);
+    const parameter = f32x4.sub(v128.load(parametersAt + at), f32x4.mul(step, velocity));
     if (write) {
-      v128.store(moment1 + at, velocity);
-      v128.store(weights1 + at, parameter);
+      v128.store(velocityAt + at, velocity);
+      v128.store(parametersAt + at, parameter);
     } else {
       largest = largerMagnitude(largest, parameter);
       largestVelocity = largerMagnitude(largestVelocity, velocity);
@@ -139,6 +147,10 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
 }
 
 @inline function applyAdam(size: usize, write: bool): void {
+  const gradientAt = gradient;
+  const parametersAt = weights1;
+  const meanAt = moment1;
+  const squareAt = moment2;
   const factor = f32x4.splat(scale);
   const step = f32x4.splat(stepSize);
   const inverse = f32x4.splat(inverseRoot);
@@ -150,17 +162,17 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
   let largestMean = i32x4.splat(0);
   let largestSquare = i32x4.splat(0);
   for (let at: usize = 0; at < size; at += VECTOR) {
-    const component = f32x4.mul(v128.load(gradient + at), factor);
-    const mean = f32x4.add(f32x4.mul(keep1, v128.load(moment1 + at)), f32x4.mul(add1, component));
+    const component = f32x4.mul(v128.load(gradientAt + at), factor);
+    const mean = f32x4.add(f32x4.mul(keep1, v128.load(meanAt + at)), f32x4.mul(add1, component));
     const fresh = f32x4.mul(f32x4.mul(add2, component), component);
-    const square = f32x4.add(f32x4.mul(keep2, v128.load(moment2 + at)), fresh);
+    const square = f32x4.add(f32x4.mul(keep2, v128.load(squareAt + at)), fresh);
     const root = f32x4.add(f32x4.mul(f32x4.sqrt(square), inverse), f32x4.splat(EPSILON));
     const change = f32x4.div(f32x4.mul(step, mean), root);
-    const parameter = f32x4.sub(v128.load(weights1 + at), change);
+    const parameter = f32x4.sub(v128.load(parametersAt + at), change);
     if (write) {
-      v128.store(moment1 + at, mean);
-      v128.store(moment2 + at, square);
-      v128.store(weights1 + at, parameter);
+      v128.store(meanAt + at, mean);
+      v128.store(squareAt + at, square);
+      v128.store(parametersAt + at, parameter);
     } else {
       largest = largerMagnitude(largest, parameter);
       largestMean = largerMagnitude(largestMean, mean);

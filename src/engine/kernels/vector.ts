@@ -85,7 +85,7 @@ export function setConstants(): void {
 }
 
 /** Lanes below zero become +0; NaN and −0 stay. */
-@inline export function relu(x: v128): v128 {
+@inline function relu(x: v128): v128 {
   return v128.andnot(x, f32x4.lt(x, f32x4.splat(0)));
 }
 
