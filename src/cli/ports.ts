@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import { LINUX, type Roots } from '../serial/machine.ts';
-import { type SerialPortInfo, boardName, choosePort, listPorts, plugInAdvice } from '../serial/ports.ts';
+import { type SerialPortInfo, autoCandidates, boardName, listPorts, plugInAdvice } from '../serial/ports.ts';
 
 export const PORTS_HELP = `edgeloop ports [--json]
 
@@ -50,12 +50,11 @@ function notes({ path, stableName, problem }: SerialPortInfo): string[] {
 }
 
 function autoText(ports: readonly SerialPortInfo[], roots: Roots): string {
-  try {
-    return `serial.port = "auto" takes ${choosePort(ports, roots)}`;
-  } catch (error) {
-    if (!(error instanceof EdgeloopError)) throw error;
-    return error.message;
-  }
+  const candidates = autoCandidates(ports);
+  if (candidates.length === 1) return `serial.port = "auto" takes ${candidates[0].stableName}`;
+  if (candidates.length === 0) return `serial.port = "auto" takes none of them. ${plugInAdvice(roots)}`;
+  const names = candidates.map(({ stableName }) => stableName).join(' or ');
+  return `serial.port = "auto" cannot choose; set serial.port to ${names}`;
 }
 
 function parse(args: string[]): { help: boolean; json: boolean } {

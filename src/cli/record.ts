@@ -93,7 +93,7 @@ async function showUntil(
   const show = (): void => {
     const bytesPerSecond = recording.bytesSeen - bytesBefore;
     bytesBefore = recording.bytesSeen;
-    const text = progress(recording, startedMs);
+    const text = progress(recording, startedMs) + lost(recording);
     screen.live(`${text} | ${count(bytesPerSecond)} bytes/s`, text);
   };
   const timer = setInterval(show, PROGRESS_EVERY_MS);
@@ -113,7 +113,7 @@ async function failureOf(work: Promise<void>): Promise<Error | undefined> {
 
 function progress(recording: RecordingWriter, startedMs: number): string {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
-  return `${count(recording.bytesSeen)} bytes in ${seconds} s${lost(recording)}`;
+  return `${count(recording.bytesSeen)} bytes in ${seconds} s`;
 }
 
 /** @param directory undefined: the disk failed, and the error that follows says where */
@@ -121,7 +121,7 @@ function summary(recording: RecordingWriter, startedMs: number, directory: strin
   const read = progress(recording, startedMs);
   if (directory === undefined) return `${read}; the recording ends earlier.\n`;
   const files = count(recording.bytesWritten);
-  return `${read}, kept in ${directory} (${files} bytes on disk).\n`;
+  return `${read}${lost(recording)}, kept in ${directory} (${files} bytes on disk).\n`;
 }
 
 function lost({ bytesLost }: RecordingWriter): string {

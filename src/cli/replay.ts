@@ -62,8 +62,9 @@ export async function replay(args: string[]): Promise<number> {
     });
   } else {
     requireWithout('no --pty', values, ['wait', 'linger']);
+    const speed = parseSpeed(values.speed ?? 'full');
     const columns = columnsOf(directory, values.columns, values.label);
-    await replayRows({ directory, ...columns, speed: parseSpeed(values.speed ?? 'full'), onCut: sayCut });
+    await replayRows({ directory, ...columns, speed, onCut: sayCut });
   }
   return EXIT.ok;
 }

@@ -7,6 +7,7 @@
  *
  * Invariants: at most one link is open; at most one timer runs; after `close` nothing is called.
  */
+import { existsSync, realpathSync } from 'node:fs';
 import { EdgeloopError } from '../errors.ts';
 import { type LinkOptions, SerialLink } from './link.ts';
 import { listPorts, resolvePort } from './ports.ts';
@@ -102,6 +103,7 @@ export class DurableLink {
 
   async #tryOpen(): Promise<void> {
     const path = this.#stableName ?? resolvePort(this.#options.port);
+    const stableName = this.#stableName ?? nameIfThere(path);
     const link = await SerialLink.open(
       { ...this.#options, path },
       {
@@ -114,7 +116,7 @@ export class DurableLink {
     );
     if (this.#closed) return link.close();
     this.#link = link;
-    this.#stableName ??= stableNameOf(path);
+    this.#stableName = stableName ?? path;
     this.#awayMs += performance.now() - this.#awaySinceMs!;
     this.#awaySinceMs = undefined;
     this.#opens += 1;
@@ -145,9 +147,16 @@ export class DurableLink {
   }
 }
 
-/** A name that follows the device; the path itself where there is none, as for a pseudo-terminal. */
-function stableNameOf(path: string): string {
-  return listPorts().find((port) => port.path === path)?.stableName ?? path;
+/**
+ * A name that follows the device; the path itself where there is none, as for a pseudo-terminal.
+ * @throws EdgeloopError ELOOP_PORT if a console is on the port: it would take half of what the board sends
+ */
+function nameIfThere(path: string): string | undefined {
+  if (!existsSync(path)) return undefined; // opening it will say so
+  const device = realpathSync(path);
+  const port = listPorts().find((port) => port.path === device);
+  if (port?.consoleProblem) throw new EdgeloopError('ELOOP_PORT', `${path}: ${port.consoleProblem}`);
+  return port?.stableName ?? path;
 }
 
 function isAbsent(error: unknown): error is EdgeloopError {

@@ -5,10 +5,11 @@
  * The stream of serialport is not used: when a port hangs up while data flows it often spins for ever without an
  * event, and it costs some nine kilobytes of heap per read.
  */
-import { readFileSync, readSync, statSync, writeSync } from 'node:fs';
-import { userInfo } from 'node:os';
+import { readSync, writeSync } from 'node:fs';
 import type { LinuxPortBinding } from '@serialport/bindings-cpp';
 import { EdgeloopError } from '../errors.ts';
+import { LINUX } from './machine.ts';
+import { rightsProblem } from './port-access.ts';
 
 /** More than a tty holds (4 KiB), so that one read empties it. */
 const READ_BYTES = 65_536;
@@ -150,15 +151,7 @@ function openError(path: string, cause: unknown): EdgeloopError {
 }
 
 function remedyFor(path: string, text: string): string {
-  if (/permission denied/i.test(text)) {
-    const group = groupOf(path);
-    if (group === 'root')
-      return 'permission denied. The device belongs to root alone; udev usually gives it to dialout.';
-    return (
-      `permission denied. The device belongs to the group ${group}: ` +
-      `run \`sudo usermod -aG ${group} ${userInfo().username}\`, log out and in again.`
-    );
-  }
+  if (/permission denied/i.test(text)) return rightsProblem(path, LINUX) ?? 'permission denied. Try again.';
   if (/no such file/i.test(text)) {
     return 'there is no such device. Plug the board in and look under /dev/serial/by-id for its name.';
   }
@@ -166,14 +159,4 @@ function remedyFor(path: string, text: string): string {
     return `another program holds it. Find it with \`fuser ${path}\` and close it.`;
   }
   return `${text}. Expected a serial device.`;
-}
-
-/** Name of the group that owns the device, from /etc/group; Debian's serial ports belong to dialout. */
-function groupOf(path: string): string {
-  const { gid } = statSync(path);
-  const entry = readFileSync('/etc/group', 'utf8')
-    .split('\n')
-    .map((line) => line.split(':'))
-    .find((fields) => Number(fields[2]) === gid);
-  return entry?.[0] ?? String(gid);
 }

@@ -63,7 +63,9 @@ function missingProblem(path: string): string {
 }
 
 function denialProblem(path: string, roots: Roots): string {
-  const { gid, mode } = statSync(path);
+  const status = statSync(path, { throwIfNoEntry: false });
+  if (status === undefined) return missingProblem(path); // pulled at this moment
+  const { gid, mode } = status;
   const { name: group, members } = findGroup(gid, roots);
   const user = userName();
   if (gid === 0 || (mode & GROUP_MAY_OPEN) !== GROUP_MAY_OPEN) {

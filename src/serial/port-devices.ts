@@ -125,7 +125,8 @@ function readLinks(roots: Roots): Links {
  * by-id name that several boards share (clones without serial numbers) leads to the one plugged in last.
  */
 export function stableName(device: Device, devices: readonly Device[]): string {
-  const isShared = devices.some((other) => other !== device && other.usb?.identity === device.usb?.identity);
+  const identity = device.usb?.identity;
+  const isShared = devices.some((other) => other !== device && other.usb && other.usb.identity === identity);
   const link = device.links.find((path) => !isShared || basename(dirname(path)) !== 'by-id');
   return link ?? device.path;
 }

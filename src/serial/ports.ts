@@ -3,7 +3,7 @@
  */
 import { existsSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { EdgeloopError } from '../errors.ts';
+import { EdgeloopError, type ErrorCode } from '../errors.ts';
 import { LINUX, type Roots } from './machine.ts';
 import { consoleProblem, rightsProblem } from './port-access.ts';
 import { type Device, readDevices, stableName } from './port-devices.ts';
@@ -25,6 +25,8 @@ export interface FoundPort {
   readonly readable: boolean;
   /** Why it cannot be read, and what to do about it. */
   readonly problem: string | null;
+  /** A console is on it: what, and how to free the port. */
+  readonly consoleProblem: string | null;
   /** A board may be at its other end. The others have to be asked for by name. */
   readonly plausible: boolean;
 }
@@ -57,24 +59,26 @@ export function listPorts(roots: Roots = LINUX): SerialPortInfo[] {
  * machine's own UARTs only when there is none. Whether another program holds it plays no part, so that the answer
  * does not depend on who came first.
  * @param port value of serial.port; anything but "auto" is returned as it is
- * @throws EdgeloopError ELOOP_PORT if there is none, with what to check, or several, with their names
+ * @throws EdgeloopError ELOOP_PORT_ABSENT if there is none, with what to check; ELOOP_PORT if there are several, with
+ *   their names
  */
 export function resolvePort(port: string, roots: Roots = LINUX): string {
   if (port !== 'auto') return port;
   const devices = readDevices(roots);
   const processes = readProcesses(roots);
   const ports = devices.map((device) => describe(device, devices, processes, roots)).sort(byLikelihood);
-  return choosePort(ports, roots);
+  const candidates = autoCandidates(ports);
+  if (candidates.length === 1) return candidates[0].stableName;
+  // Absent, not wrong: a board may yet be plugged in.
+  if (candidates.length === 0) throw autoError('ELOOP_PORT_ABSENT', noneText(ports, roots));
+  throw autoError('ELOOP_PORT', severalText(candidates));
 }
 
-/** What "auto" means among these ports. @throws EdgeloopError ELOOP_PORT, see `resolvePort` */
-export function choosePort(ports: readonly FoundPort[], roots: Roots = LINUX): string {
+/** What "auto" has to choose from: one is the port, several are a question to the user. */
+export function autoCandidates<T extends FoundPort>(ports: readonly T[]): T[] {
   const plausible = ports.filter((port) => port.plausible);
   const kind = KINDS.find((kind) => plausible.some((port) => port.kind === kind));
-  const candidates = plausible.filter((port) => port.kind === kind);
-  if (candidates.length === 1) return candidates[0].stableName;
-  const why = candidates.length === 0 ? noneText(ports, roots) : severalText(candidates);
-  throw new EdgeloopError('ELOOP_PORT', `serial.port = "auto": ${why}`);
+  return plausible.filter((port) => port.kind === kind);
 }
 
 /** In words: "Arduino (www.arduino.cc)". */
@@ -113,6 +117,7 @@ function describe(
     driver: device.driver,
     readable: problem === null,
     problem,
+    consoleProblem: onConsole,
     plausible: isPlausible(device) && onConsole === null,
   };
 }
@@ -128,6 +133,10 @@ function byLikelihood(a: FoundPort, b: FoundPort): number {
     KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind) ||
     a.path.localeCompare(b.path, 'en', { numeric: true })
   );
+}
+
+function autoError(code: ErrorCode, why: string): EdgeloopError {
+  return new EdgeloopError(code, `serial.port = "auto": ${why}`);
 }
 
 function severalText(candidates: readonly FoundPort[]): string {

@@ -188,7 +188,7 @@ describe('edgeloop run', () => {
     }
     const dialout = 20; // on every Debian
     chownSync(pty.path, 0, dialout);
-    chmodSync(pty.path, 0o620);
+    chmodSync(pty.path, 0o660);
     const nobody = { uid: 65_534, gid: 65_534 };
     const { status, stderr } = await new Program(['run', '--config', config], folder.path, nobody).ended;
     expect(stderr).toMatch(
