@@ -76,10 +76,10 @@ export class Pty {
    * @returns false if nothing of it was taken, since what was sent before has not been read yet, or since the
    *   pseudo-terminal is gone
    */
-  write(text: string): boolean {
+  write(line: string | Uint8Array): boolean {
     if (!this.#open || this.#full()) return false;
-    this.#account.sent(Buffer.byteLength(text));
-    this.#script.stdin.write(text);
+    this.#account.sent(Buffer.byteLength(line));
+    this.#script.stdin.write(line);
     return true;
   }
 

@@ -39,6 +39,8 @@ export interface LinkCounts {
   readonly bytes: number;
   readonly reopens: number;
   readonly awayMs: number;
+  /** Most bytes that one read found waiting: how far behind reading ever was. */
+  readonly largestReadBytes: number;
 }
 
 export class DurableLink {
@@ -51,6 +53,7 @@ export class DurableLink {
   /** The device's stable name, known from the first time it was open. */
   #stableName: string | undefined;
   #bytes = 0;
+  #largestReadBytes = 0;
   #opens = 0;
   #awayMs = 0;
   #awaySinceMs: number | undefined = performance.now();
@@ -90,7 +93,7 @@ export class DurableLink {
   get counts(): LinkCounts {
     const { reopens, awayMs } = { reopens: Math.max(0, this.#opens - 1), awayMs: this.#awayMs };
     const now = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
-    return { bytes: this.#bytes, reopens, awayMs: awayMs + now };
+    return { bytes: this.#bytes, reopens, awayMs: awayMs + now, largestReadBytes: this.#largestReadBytes };
   }
 
   /** Stops reading, stops waiting, gives the port back. */
@@ -109,6 +112,7 @@ export class DurableLink {
       {
         onBytes: (bytes, count) => {
           this.#bytes += count;
+          if (count > this.#largestReadBytes) this.#largestReadBytes = count;
           this.#events.onBytes(bytes, count);
         },
         onGone: (error) => this.#gone(error),

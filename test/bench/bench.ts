@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Piscina } from 'piscina';
 import type { EngineResult, EngineTask } from './engine-task.ts';
-import { type SerialResult, serialBench } from './serial.ts';
+import { type SerialResult, serialBench } from './serial/measure.ts';
 
 // The pool loads its task from here.
 export { engineBench } from './engine-task.ts';
@@ -109,7 +109,7 @@ async function benchSerial(scale: number): Promise<SerialResult[]> {
   ]) {
     const rows = Math.max(1000, Math.round((scale * allRows) / 1000) * 1000);
     for (const reader of ['stream', 'edgeloop'] as const) {
-      const result = await serialBench({ reader, rows, paceRowsPerSecond });
+      const result = await serialBench({ reader, dialect: 'numbers', rows, paceRowsPerSecond });
       results.push(result);
       console.log(serialLine(result));
     }

@@ -35,7 +35,10 @@ export function push(heard: Heard, bytes: Uint8Array, chunk = Infinity, timeUs =
 
 /** Every byte that the decoder says it has seen. */
 export function bytesCounted({ decoder }: Heard): number {
-  return Object.values<number>({ ...decoder.bytes }).reduce((sum, count) => sum + count, decoder.pendingBytes);
+  return Object.values<number>({ ...decoder.bytes }).reduce(
+    (sum, count) => sum + count,
+    decoder.pendingBytes,
+  );
 }
 
 export function drops({ decoder }: Heard): Record<string, number> {
