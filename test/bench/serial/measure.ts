@@ -103,6 +103,7 @@ interface Counts {
 }
 
 async function openOurs(path: string, { dialect }: SerialCase, counts: Counts): Promise<Close> {
+  decodeHeapBytesPerRow(dialect, 1000); // has the decoder compiled: a paced stream would take minutes to do that
   const decoder = makeReader(dialect, () => (counts.rows += 1));
   const link = await SerialLink.open(
     { path, baudRate: 115_200, readEveryMs: READ_EVERY_MS },
