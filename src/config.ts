@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs';
 import { TomlError, parse } from 'smol-toml';
 import { ACTIVATIONS, type Activation } from './engine/network.ts';
 import { EdgeloopError } from './errors.ts';
+import { DIALECTS, SEPARATORS, type Separator, patternFault } from './serial/dialects.ts';
 
 export interface Config {
   readonly serial: {
@@ -21,7 +22,13 @@ export interface Config {
     readonly readEveryMs: number;
     readonly reopen: boolean;
   };
-  readonly input: { readonly columns: readonly string[]; readonly label: string };
+  readonly input: {
+    readonly format: InputFormat;
+    readonly columns: readonly string[];
+    readonly label: string;
+    readonly separator: Separator;
+    readonly pattern: string;
+  };
   readonly network: {
     readonly hidden: number;
     readonly classes: number;
@@ -33,6 +40,10 @@ export interface Config {
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
+
+/** How the board prints its rows; `auto`: recognised from the first seconds. */
+const INPUT_FORMATS = ['auto', ...DIALECTS, 'frames'] as const;
+export type InputFormat = (typeof INPUT_FORMATS)[number];
 
 type Value = string | number | boolean | readonly string[];
 
@@ -107,16 +118,33 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'serial.readEveryMs': integer(
     0,
     100,
-    'least time between reads, and so the latency added; 0: read at once',
-    5,
+    'least time between reads in milliseconds, and so the latency added; 0: read at once',
+    10,
   ),
   'serial.reopen': flag('wait for a port that is away and open it again; false: end with status 3', true),
+  'input.format': oneOf(
+    INPUT_FORMATS,
+    'how the board prints its rows; `edgeloop sniff` finds out',
+    'numbers',
+  ),
   'input.columns': {
-    about: 'names of the cells of a line, in order, the label among them',
+    about: 'names of the cells of a line, in order, the label among them; not needed with format = "auto"',
+    default: [],
     expected: `a list of 2 to ${COLUMNS_MAX} different names`,
     accepts: isNameList,
   },
-  'input.label': text('which of the columns holds the class'),
+  'input.label': text('which of the columns holds the class; not needed with format = "auto"', ''),
+  'input.separator': oneOf(
+    SEPARATORS,
+    'between the cells of numbers, csv and plotter; "any" is comma, semicolon or tab (of plotter comma, space or tab)',
+    'any',
+  ),
+  'input.pattern': {
+    about: 'of text: where the columns stand, as in "Acc [ {x}, {y} ] {state}"',
+    default: '',
+    expected: 'a text in quotes',
+    accepts: (value) => typeof value === 'string' && !/[\0\n]/.test(value),
+  },
   'network.hidden': integer(1, 4096, 'hidden units', 16),
   'network.classes': integer(2, 256, 'outputs: the most classes that can be learned', 8),
   'network.activation': oneOf(ACTIVATIONS, 'of the hidden units', 'tanh'),
@@ -245,14 +273,34 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
     (config[section] ??= {})[leaf] = value;
   }
   const complete = config as unknown as Config;
-  const { columns, label } = complete.input;
+  checkInput(complete.input, name);
+  return complete;
+}
+
+function checkInput(input: Config['input'], name: string): void {
+  const { format, columns, label, pattern } = input;
+  if (format === 'auto') return;
+  for (const key of ['columns', 'label'] as const) {
+    if (input[key].length > 0) continue;
+    const { about, expected } = OPTIONS[`input.${key}`];
+    const missing = `${name}: input.${key} is missing (${about}): expected ${expected}.`;
+    throw new EdgeloopError('ELOOP_CONFIG', missing);
+  }
   if (!columns.includes(label)) {
     throw new EdgeloopError(
       'ELOOP_CONFIG',
       `${name}: input.label: expected one of ${columns.join(', ')}, got "${label}".`,
     );
   }
-  return complete;
+  if (format !== 'text') return;
+  const fault =
+    pattern === '' ? `without one the label "${label}" is not read` : patternFault(pattern, input);
+  if (fault !== undefined) {
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `${name}: input.pattern: expected each column once in braces, got ${JSON.stringify(pattern)}: ${fault}.`,
+    );
+  }
 }
 
 /** "file.toml:7" if the key's line is found, else "file.toml". Keys are looked for as people write them. */

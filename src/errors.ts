@@ -10,6 +10,7 @@ export type ErrorCode =
   | 'ELOOP_PORT' //     the serial port cannot be opened
   | 'ELOOP_PORT_ABSENT' // there is no such serial port (yet)
   | 'ELOOP_PORT_GONE' // the serial port went away
+  | 'ELOOP_STREAM' //   the board sends something else than was learned from
   | 'ELOOP_NODE' //     this Node is too old
   | 'ELOOP_BOARD' //    the virtual board did not start
   | 'ELOOP_STORE'; //   a file cannot be written

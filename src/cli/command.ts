@@ -1,5 +1,6 @@
 /** The command line: which command, its arguments, and what an error looks like. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
+import type { Config } from '../config.ts';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import { VERSION } from '../version.ts';
 import { parseDuration } from './duration.ts';
@@ -74,6 +75,8 @@ function dispatch(command: string, args: string[]): Promise<number> | number {
       return demo(args);
     case 'ports':
       return import('./ports.ts').then(({ ports }) => ports(args));
+    case 'sniff':
+      return import('./sniff.ts').then(({ sniff }) => sniff(args));
     case 'record':
       return import('./record.ts').then(({ record }) => record(args));
     case 'replay':
@@ -105,7 +108,18 @@ async function run(args: string[]): Promise<number> {
   }
   const { readConfig } = await import('../config.ts');
   const { runStream } = await import('./run.ts');
-  return runStream(readConfig(values.config), streamOptions(values));
+  return runStream(await completeConfig(readConfig(values.config)), streamOptions(values));
+}
+
+/** Where the config leaves it to us, hears what the board prints, and says what was decided. */
+async function completeConfig(config: Config): Promise<Config> {
+  if (config.input.format !== 'auto') return config;
+  const { recogniseInput } = await import('../service/recognise-input.ts');
+  const tell = (text: string): void => void process.stderr.write(`${text}\n`);
+  const { config: complete, because } = await recogniseInput(config, tell);
+  const { format, columns, label } = complete.input;
+  tell(`Recognised ${format}: ${columns.join(', ')}; the class is "${label}" (${because.join('; ')}).`);
+  return complete;
 }
 
 async function demo(args: string[]): Promise<number> {

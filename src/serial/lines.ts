@@ -86,6 +86,7 @@ export class LineStream {
       start += 1;
     }
     while (start < count) {
+      if (this.#synchronised) start = this.#takeRows(bytes, start, count, timeUs);
       const end = findNewline(bytes, start, count);
       if (end === count) return this.#keep(bytes, start, count);
       this.#count(this.#take(bytes, start, end, timeUs), end - start + 1);
@@ -99,6 +100,21 @@ export class LineStream {
     this.#lineBytes = 0;
     this.#skipping = false;
     this.#synchronised = false;
+  }
+
+  /** Sound rows, one after the other. @returns where the first line begins that is not one */
+  #takeRows(bytes: Uint8Array, start: number, count: number, timeUs: number): number {
+    let at = start;
+    let rows = 0;
+    for (;;) {
+      const end = this.#parser.tryRow(bytes, at, Math.min(count, at + LINE_BYTES_MAX + 1), timeUs);
+      if (end < 0) break;
+      rows += 1;
+      at = end + 1;
+    }
+    this.#lineCounts[OUTCOME.row] += rows;
+    this.#byteCounts[OUTCOME.row] += at - start;
+    return at;
   }
 
   /** What became of every byte pushed so far. */

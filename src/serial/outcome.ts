@@ -81,6 +81,12 @@ export interface LineParser {
   readonly reasons: readonly DropReason[];
   /** Takes bytes[start..end), at least one, without line end and byte order mark. */
   parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome;
+  /**
+   * Takes the line that begins at bytes[start] if it is a sound row that ends before `limit`: so a row is gone over
+   * once, without looking for its end first. Otherwise nothing has happened.
+   * @returns the index of its newline, or a negative number
+   */
+  tryRow(bytes: Uint8Array, start: number, limit: number, timeUs: number): number;
   /** Takes an empty line. */
   blank(timeUs: number): void;
 }

@@ -9,7 +9,7 @@ import { type Learner, SCORE } from '../learn/learner.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
-import { type DropCounts, LineDecoder } from '../serial/lines.ts';
+import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.ts';
 import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
 import type { Answer } from '../stream/answers.ts';
 import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
@@ -19,7 +19,7 @@ import { Replies, type ReplyCounts } from './replies.ts';
 const ANSWERS_EVERY_MS = 10;
 
 /** Rows dropped by reason: by the decoder, or refused by a full ring. */
-export type Drops = DropCounts & { ringFull: number };
+export type Drops = Readonly<Record<string, number>> & { readonly ringFull: number };
 
 /** Counts of this run, as of one moment. Shares of nothing are NaN. */
 export interface Status {
@@ -86,13 +86,14 @@ export class LiveTrainer {
   readonly learnedBefore: number;
   readonly #session: LearningSession;
   readonly #labels: Labels;
-  readonly #decoder: LineDecoder;
+  readonly #decoder: Decoder;
   readonly #identity: ModelIdentity;
   readonly #weights: string;
   #link: DurableLink | undefined;
   readonly #replies: Replies;
   #saving: NodeJS.Timeout | undefined;
   #answering: NodeJS.Timeout | undefined;
+  #onEnd: TrainerEvents['onEnd'] = () => {};
   #onAnswer: TrainerEvents['onAnswer'];
   readonly #repliesWanted: boolean;
   #ended = false;
@@ -118,12 +119,11 @@ export class LiveTrainer {
       this.#labels.names,
       (bytes) => this.#link?.write(bytes) ?? false,
     );
-    const { columns, label } = config.input;
-    this.#decoder = new LineDecoder(
-      { columns: columns.length, labelColumn: columns.indexOf(label) },
-      this.#labels,
-      (row, datum, timeUs) => session.ring.pushRow(row, datum, timeUs),
-    );
+    this.#decoder = openDecoder(config.input as InputFormat, this.#labels, {
+      onRow: (row, datum, timeUs) => session.ring.pushRow(row, datum, timeUs),
+      onGap: (lost) => session.ring.markGap(lost),
+      onOtherStream: (error) => this.#end(error),
+    });
   }
 
   /**
@@ -168,10 +168,8 @@ export class LiveTrainer {
   }
 
   async #begin(config: Config, events: TrainerEvents): Promise<void> {
-    const end = (error: Error): void => {
-      if (!this.#ended) events.onEnd(error);
-      this.#ended = true;
-    };
+    this.#onEnd = events.onEnd;
+    const end = (error: Error): void => this.#end(error);
     this.#link = await DurableLink.open(config.serial, {
       onBytes: (bytes, count) => this.#take(bytes, count),
       onOpen: (path, again) => {
@@ -190,6 +188,11 @@ export class LiveTrainer {
     this.#onAnswer = events.onAnswer;
     if (this.#session.answers) this.#answering = setInterval(() => this.#takeAnswers(), ANSWERS_EVERY_MS);
     this.#saving = setInterval(() => void save().catch(end), config.store.saveEverySeconds * 1000);
+  }
+
+  #end(error: Error): void {
+    if (!this.#ended) this.#onEnd(error);
+    this.#ended = true;
   }
 
   /** The port was away: what comes now may begin in mid-line and does not follow what was before. */

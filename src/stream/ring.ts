@@ -18,7 +18,7 @@
 export const RECORD = {
   /** Values of one line; the datum is the class index, or NO_LABEL. */
   row: 1,
-  /** The stream was interrupted here; the datum is the number of rows refused, 0 if the port was away. */
+  /** The stream was interrupted here; the datum is the number of rows refused or lost, as far as known. */
   gap: 2,
 } as const;
 
@@ -140,8 +140,9 @@ export class RingWriter extends RingViews {
     return true;
   }
 
-  /** The next row does not follow the one before: a gap record goes before it. */
-  markGap(): void {
+  /** The next row does not follow the one before: a gap record goes before it. @param lost rows known to be missing */
+  markGap(lost = 0): void {
+    this.#refusedUnrecorded += lost;
     this.#gapUnrecorded = true;
   }
 

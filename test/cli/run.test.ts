@@ -2,6 +2,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, rmSync, symlinkSync, wr
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Pty, openPty } from '../../src/demo/pty.ts';
+import { FrameEncoder } from '../../src/serial/frame-encoder.ts';
 import { decodeSafetensors } from '../../src/store/safetensors.ts';
 import { Program, temporaryFolder } from '../support/program.ts';
 
@@ -149,6 +150,61 @@ describe('edgeloop run', () => {
     expect(lines.at(-1)).toBe('class=on');
     expect(lines.every((line, at) => at === 0 || line !== lines[at - 1])).toBe(true);
     expect(JSON.parse(stdout).replies).toEqual({ sent: lines.length, lost: 0 });
+  });
+
+  it('recognises what the board prints with format = "auto", and keeps to it', async () => {
+    writeFileSync(config, `[serial]\nport = "${portName()}"\n[input]\nformat = "auto"\n`);
+    const program = start('--json');
+    const chatter = setInterval(() => {
+      const state = Math.floor(performance.now() / 300) % 2 ? 'on' : 'off';
+      pty.write(
+        `ax:${performance.now().toFixed(1)},ay:${Math.sin(performance.now()).toFixed(3)},state:${state}\r\n`,
+      );
+    }, 5);
+    await until(() => / [1-9]\d* rows\/s/.test(program.stderr));
+    const { status, stdout } = await program.kill('SIGTERM');
+    expect(program.stderr).toMatch(/Recognised plotter: ax, ay, state; the class is "state"/);
+    expect(status).toBe(0);
+    expect(JSON.parse(stdout).learned).toBeGreaterThan(50);
+    clearInterval(chatter);
+
+    const other = setInterval(
+      () => pty.write(`${performance.now().toFixed(1)},2,3,${Math.random() < 0.5 ? 'a' : 'b'}\n`),
+      5,
+    );
+    const second = await start().ended;
+    clearInterval(other);
+    expect(second.status).toBe(1);
+    expect(second.stderr).toMatch(/inputs: expected \[.*\], got \["ax","ay"\]/);
+  });
+
+  it('learns from frames, and refuses a board that describes other columns', async () => {
+    const session = {
+      rateHz: 100,
+      hasTime: false,
+      labelInBand: true,
+      valueType: 'float32' as const,
+      columns: ['x', 'y'].map((name) => ({ name, unit: '', scale: 1 })),
+      classes: ['off', 'on'],
+    };
+    const encoder = new FrameEncoder(session);
+    writeFileSync(config, `[serial]\nport = "${portName()}"\n[input]\nformat = "auto"\n`);
+    const program = start('--json');
+    const sender = setInterval(() => {
+      encoder.label = (encoder.sequence >> 4) & 1;
+      if (encoder.sequence % 50 === 0) pty.write(encoder.describe());
+      pty.write(encoder.row([Math.random(), encoder.label]));
+    }, 5);
+    await until(() => / [1-9]\d* rows\/s/.test(program.stderr));
+    clearInterval(sender);
+    const other = new FrameEncoder({ ...session, columns: [...session.columns].toReversed() });
+    await pty.send(other.describe());
+    const { status, stderr, stdout } = await program.ended;
+    expect(stderr).toMatch(/Recognised frames: x, y, label/);
+    expect(stderr).toMatch(/ELOOP_STREAM: .*expected x, y; got y, x/);
+    expect(status).toBe(1);
+    expect(JSON.parse(stdout).learned).toBeGreaterThan(20);
+    expect(JSON.parse(stdout).dropped).toMatchObject({ crc: 0, lostFrames: 0 });
   });
 
   it('takes a flood at any speed: every row is learned, or refused by the full ring and counted', async () => {

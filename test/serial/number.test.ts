@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { mulberry32 } from '../../src/engine/random.ts';
-import { parseNumber, parsed } from '../../src/serial/number.ts';
+import { NO_NUMBER, POINT, parseNumber, parsed, scanNumber } from '../../src/serial/number.ts';
 
 /** The value, or undefined where the text is refused. Surrounded by bytes that must not matter. */
 function parse(text: string): number | undefined {
@@ -70,4 +70,36 @@ describe('a number from bytes', () => {
       expect(Math.abs(Math.fround(parse(text)!) - nearest)).toBeLessThanOrEqual(nearest * 2 ** -23);
     }
   });
+});
+
+/** The value and what is left, or undefined. */
+function scan(text: string, mark = POINT): [number, string] | undefined {
+  const bytes = Buffer.from(text);
+  const end = scanNumber(bytes, 0, bytes.length, mark);
+  return end === NO_NUMBER ? undefined : [parsed[0], bytes.toString('utf8', end)];
+}
+
+describe('the number that bytes begin with', () => {
+  const COMMA = 0x2c;
+
+  it.each([
+    ['1.5;2', [1.5, ';2']],
+    ['-0012.34, 5', [-12.34, ', 5']],
+    ['25.3C', [25.3, 'C']],
+    ['3e', [3, 'e']],
+    ['3e-x', [3, 'e-x']],
+    ['1234567890123e2x', [123_456_789_012_300, 'x']],
+    ['1.2.3', [1.2, '.3']],
+    ['NaN,1', [NaN, ',1']],
+  ])('ends where it ends: %s', (text, expected) => expect(scan(text)).toEqual(expected));
+
+  it('may have a comma for its mark, once, in short and in long', () => {
+    expect(scan('-1,5;2', COMMA)).toEqual([-1.5, ';2']);
+    expect(scan('1,2345678901,5', COMMA)).toEqual([1.234_567_890_1, ',5']);
+    expect(scan('1,5')).toEqual([1, ',5']);
+  });
+
+  it.each(['', 'x', '-', '.', 'inf', '1e39', '--1'])('is none in %j', (text) =>
+    expect(scan(text)).toBeUndefined(),
+  );
 });

@@ -9,7 +9,7 @@
 import type { Labels } from '../labels.ts';
 import { type LineFormat, type LineParser, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
 import { NO_NUMBER, POINT, parsed, scanNumber } from '../number.ts';
-import { RowParser, isBlank, skipBlanks, skipBlanksBack } from './row.ts';
+import { LABEL_SLOT, NOT_TAKEN, RowParser, isBlank, skipBlanks, skipBlanksBack } from './row.ts';
 
 /**
  * What stands between cells. `any` is comma, semicolon or tab, whichever comes; `space` is one or more spaces or
@@ -19,6 +19,9 @@ export const SEPARATORS = ['any', 'comma', 'semicolon', 'tab', 'space'] as const
 export type Separator = (typeof SEPARATORS)[number];
 
 const COMMA = 0x2c;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const SPACE = 0x20;
 
 const SEPARATOR_TEXT: Readonly<Record<Separator, string>> = {
   any: ',;\t',
@@ -33,68 +36,126 @@ export interface NumbersFormat extends LineFormat {
 }
 
 export class NumbersParser extends RowParser implements LineParser {
-  readonly #cells: Cells;
+  readonly #reader: CellReader;
   readonly #columns: number;
-  readonly #labelColumn: number;
 
   constructor({ columns, labelColumn, separator }: NumbersFormat, labels: Labels, sink: RowSink) {
     super(columns - (labelColumn < 0 ? 0 : 1), labels, sink);
-    this.#cells = new Cells(separator);
+    this.#reader = new CellReader(separator, columns);
     this.#columns = columns;
-    this.#labelColumn = labelColumn;
+    for (let column = 0, slot = 0; column < columns; column++) {
+      this.#reader.slots[column] = column === labelColumn ? LABEL_SLOT : slot++;
+    }
+    this.#reader.count = columns;
   }
 
   parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
-    const { ends, mark } = this.#cells;
-    const labelColumn = this.#labelColumn;
-    const columns = this.#columns;
-    const values = this.values;
-    let labelFirst = 0;
-    let labelEnd = 0;
-    let value = 0;
-    let at = start;
-    for (let column = 0; column < columns; column++) {
-      if (column > 0) {
-        if (at >= end || ends[bytes[at]] === 0) return this.#refuse(bytes, start, end);
-        at += 1;
-      }
-      at = this.#cells.skipToCell(bytes, at, end);
-      if (column === labelColumn) {
-        labelFirst = at;
-        at = this.#cells.endOfCell(bytes, at, end);
-        labelEnd = skipBlanksBack(bytes, labelFirst, at);
-      } else if (at >= end || ends[bytes[at]] !== 0) {
-        values[value++] = NaN;
-      } else {
-        at = scanNumber(bytes, at, end, mark);
-        if (at === NO_NUMBER) return this.#refuse(bytes, start, end);
-        values[value++] = parsed[0];
-        at = this.#cells.skipToSeparator(bytes, at, end);
-      }
+    const reader = this.#reader;
+    if (reader.readLine(bytes, start, end, this.values)) {
+      return this.finish(bytes, reader.labelFirst, reader.labelEnd, timeUs);
     }
-    if (at < end && !this.#cells.isLastSeparator(bytes, at, end)) return this.#refuse(bytes, start, end);
-    return this.finish(bytes, labelFirst, labelEnd, timeUs);
+    const cells = reader.cells.count(bytes, start, end);
+    return cells === this.#columns ? OUTCOME.notANumber : OUTCOME.columnCount;
   }
 
-  #refuse(bytes: Uint8Array, start: number, end: number): Outcome {
-    const cells = this.#cells.count(bytes, start, end);
-    return cells === this.#columns ? OUTCOME.notANumber : OUTCOME.columnCount;
+  override tryRow(bytes: Uint8Array, start: number, limit: number, timeUs: number): number {
+    const reader = this.#reader;
+    const newline = reader.findRow(bytes, start, limit, this.values);
+    if (newline === NOT_TAKEN) return NOT_TAKEN;
+    const outcome = this.finish(bytes, reader.labelFirst, reader.labelEnd, timeUs);
+    return outcome === OUTCOME.row ? newline : NOT_TAKEN;
   }
 }
 
+/** Reads the cells of a line into the slots of a row. */
+export class CellReader {
+  readonly cells: Cells;
+  /** Slot of each cell; see row.ts. */
+  readonly slots: Int32Array;
+  /** Cells of a line. */
+  count = 0;
+  /** Where the label's cell is in the line that was read last; the same twice if it is empty. */
+  labelFirst = 0;
+  labelEnd = 0;
+
+  constructor(separator: Separator, cellsMax: number) {
+    this.cells = new Cells(separator);
+    this.slots = new Int32Array(cellsMax);
+  }
+
+  /** @returns whether bytes[start..end) is a line of as many sound cells, or one empty cell more */
+  readLine(bytes: Uint8Array, start: number, end: number, values: Float32Array): boolean {
+    const at = this.#read(bytes, start, end, values);
+    return at !== NO_NUMBER && (at >= end || this.cells.isLastSeparator(bytes, at, end));
+  }
+
+  /** @returns the index of the newline behind as many sound cells, or NOT_TAKEN */
+  findRow(bytes: Uint8Array, start: number, limit: number, values: Float32Array): number {
+    let at = this.#read(bytes, start, limit, values);
+    if (at === NO_NUMBER) return NOT_TAKEN;
+    if (at < limit && bytes[at] === RETURN) at += 1;
+    return at < limit && bytes[at] === NEWLINE ? at : NOT_TAKEN;
+  }
+
+  /** @returns where the last cell ends, or NO_NUMBER */
+  #read(bytes: Uint8Array, start: number, end: number, values: Float32Array): number {
+    const cells = this.cells;
+    const { ends, mark } = cells;
+    const { slots, count } = this;
+    let at = start;
+    this.labelEnd = this.labelFirst;
+    for (let cell = 0; cell < count; cell++) {
+      if (cell > 0) {
+        if (at >= end || ends[bytes[at]] !== ENDS_CELL) return NO_NUMBER;
+        at += 1;
+      }
+      if (at < end && bytes[at] <= SPACE) at = cells.skipToCell(bytes, at, end);
+      const slot = slots[cell];
+      if (slot < 0) {
+        const first = at;
+        at = cells.endOfCell(bytes, at, end);
+        if (slot === LABEL_SLOT) {
+          this.labelFirst = first;
+          this.labelEnd = skipBlanksBack(bytes, first, at);
+        }
+      } else if (at >= end || ends[bytes[at]] !== 0) {
+        values[slot] = NaN;
+      } else {
+        at = scanNumber(bytes, at, end, mark);
+        if (at === NO_NUMBER) return NO_NUMBER;
+        values[slot] = parsed[0];
+        if (at < end && bytes[at] <= SPACE) at = cells.skipToSeparator(bytes, at, end);
+      }
+    }
+    return at;
+  }
+}
+
+/** How a byte ends a cell: as a separator, or with the line. */
+const ENDS_CELL = 1;
+const ENDS_LINE = 2;
+
 /** Where the cells of a line begin and end. */
 export class Cells {
-  /** [256], not 0 for a byte that ends a cell. */
+  /** [256]: ENDS_CELL, ENDS_LINE or 0. */
   readonly ends = new Uint8Array(256);
   /** The second decimal mark, see `scanNumber`. */
-  readonly mark: number;
+  mark: number;
   /** Several separators in a row are one. */
   readonly #runs: boolean;
 
   constructor(separator: Separator) {
-    for (const character of SEPARATOR_TEXT[separator]) this.ends[character.charCodeAt(0)] = 1;
+    for (const character of SEPARATOR_TEXT[separator]) this.ends[character.charCodeAt(0)] = ENDS_CELL;
+    this.ends[NEWLINE] = ENDS_LINE;
+    this.ends[RETURN] = ENDS_LINE;
     this.mark = this.ends[COMMA] !== 0 ? POINT : COMMA;
     this.#runs = separator === 'space';
+  }
+
+  /** Has one more byte end a cell. */
+  addSeparator(byte: number): void {
+    this.ends[byte] = ENDS_CELL;
+    if (byte === COMMA) this.mark = POINT;
   }
 
   /** @returns where the cell that may begin with blanks begins */
@@ -119,7 +180,7 @@ export class Cells {
 
   /** @returns whether nothing but one separator (or a run of blanks) is left */
   isLastSeparator(bytes: Uint8Array, at: number, end: number): boolean {
-    return this.ends[bytes[at]] !== 0 && this.skipToCell(bytes, at + 1, end) === end;
+    return this.ends[bytes[at]] === ENDS_CELL && this.skipToCell(bytes, at + 1, end) === end;
   }
 
   /** Cells of a line; one separator too many at the end is none. */

@@ -1,10 +1,13 @@
 /** What the parsers of all dialects share: the row under construction, and the columns looked up by name. */
 import { NO_LABEL } from '../../stream/ring.ts';
-import { LABEL_REFUSED, type Labels } from '../labels.ts';
+import { LABEL_REFUSED, type Labels, sameBytes } from '../labels.ts';
 import { type DropReason, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
 
 const SPACE = 0x20;
 const TAB = 0x09;
+
+/** What `tryRow` returns when the line must be looked at as a whole. */
+export const NOT_TAKEN = -1;
 
 /** Columns by name, the label's among them; `label` undefined for none. */
 export interface NamedColumns {
@@ -28,8 +31,18 @@ export abstract class RowParser {
     this.#sink = sink;
   }
 
+  /** Takes a row that needs no second look, if the dialect knows how; see `LineParser.tryRow`. */
+  tryRow(_bytes: Uint8Array, _start: number, _limit: number, _timeUs: number): number {
+    return NOT_TAKEN;
+  }
+
   /** Nothing, unless the dialect has a meaning for it. */
   blank(_timeUs: number): void {}
+
+  /** All missing. A loop: for a few values the call of `fill` costs more. */
+  protected clearValues(): void {
+    for (let slot = 0; slot < this.values.length; slot++) this.values[slot] = NaN;
+  }
 
   /** Gives the row. Called once its numbers are sound: no other line may teach a new class name. */
   protected finish(bytes: Uint8Array, labelFirst: number, labelEnd: number, timeUs: number): Outcome {
@@ -133,10 +146,4 @@ export function skipBlanksBack(bytes: Uint8Array, start: number, end: number): n
   let at = end;
   while (at > start && isBlank(bytes[at - 1])) at -= 1;
   return at;
-}
-
-export function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, end: number): boolean {
-  if (known.length !== end - start) return false;
-  for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
-  return true;
 }

@@ -85,7 +85,8 @@ function installLibraries(): Name[] {
   say('installing brain.js and TensorFlow.js into test/bench/peers (npm ci, without install scripts)');
   // npm hands its settings to what it runs; those of the surrounding `npm run` are not for this folder.
   const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('npm_')));
-  const { status } = spawnSync('npm', ['ci'], { cwd: import.meta.dirname, env, stdio: 'inherit' });
+  const stdio = ['ignore', 2, 2] as const; // standard output is for the rows
+  const { status } = spawnSync('npm', ['ci'], { cwd: import.meta.dirname, env, stdio: [...stdio] });
   if (status === 0) return names;
   say('NOT MEASURED: brain.js and TensorFlow.js, since npm ci failed');
   return [];

@@ -13,6 +13,9 @@ import struct
 import sys
 import time
 
+# Read by the libraries when they are loaded.
+os.environ["OPENBLAS_NUM_THREADS"] = os.environ["OMP_NUM_THREADS"] = "1"
+
 
 def read_task(path, numpy):
     with open(path, "rb") as file:

@@ -1,0 +1,200 @@
+/** `edgeloop sniff`: listens to a board, says what it prints and why one thinks so, and writes the config for it. */
+import { parseArgs } from 'node:util';
+import { EXIT, EdgeloopError } from '../errors.ts';
+import type { TextFormat } from '../serial/dialects.ts';
+import { SerialLink } from '../serial/link.ts';
+import type { RowRate } from '../serial/rate.ts';
+import { type Recognition, type StreamKind, Sample, recognise } from '../serial/recognise.ts';
+import { parseDuration } from './duration.ts';
+
+export const SNIFF_HELP = `edgeloop sniff PORT [options] > edgeloop.toml
+
+  Listens to the board on the port (edgeloop ports lists them) and prints a config for what it heard: dialect,
+  columns, the class's column, rows per second. Reasons are comments. Ends with status 1 if it cannot tell.
+
+  --baud N         bits per second (115200)
+  --for TIME       listen this long (3s): 500ms, 10s, 5m, 2h
+  --json           print one JSON object instead
+`;
+
+const BAUD_RATE_MAX = 4_000_000;
+const OTHER_BAUD_RATES = '9600, 57600, 115200, 230400, 460800 or 921600';
+
+interface SniffOptions {
+  readonly port: string;
+  readonly baudRate: number;
+  readonly forMs: number;
+  readonly json: boolean;
+}
+
+/**
+ * @returns the exit status
+ * @throws EdgeloopError when the port cannot be opened or goes away
+ */
+export async function sniff(args: string[]): Promise<number> {
+  const options = parse(args);
+  if (options === undefined) {
+    process.stdout.write(SNIFF_HELP);
+    return EXIT.ok;
+  }
+  const recognition = recognise(await listen(options));
+  process.stdout.write(
+    options.json
+      ? `${JSON.stringify({ port: options.port, baudRate: options.baudRate, ...recognition })}\n`
+      : recognitionText(options.port, options.baudRate, recognition),
+  );
+  return recognition.format === undefined && recognition.kind !== 'frames' ? EXIT.failed : EXIT.ok;
+}
+
+/** Monotonic. */
+const nowUs = (): number => Math.floor(performance.now() * 1000);
+
+async function listen({ port, baudRate, forMs }: SniffOptions): Promise<Sample> {
+  const ended = Promise.withResolvers<void>();
+  const sample = new Sample(nowUs());
+  const link = await SerialLink.open(
+    { path: port, baudRate },
+    {
+      onBytes: (bytes, count) => {
+        sample.add(bytes, count, nowUs());
+        if (sample.isFull) ended.resolve();
+      },
+      onGone: ended.reject,
+    },
+  );
+  const timer = setTimeout(ended.resolve, forMs);
+  try {
+    await ended.promise;
+    return sample;
+  } finally {
+    clearTimeout(timer);
+    await link.close();
+  }
+}
+
+/** The findings as comments, then the config: all of it is TOML. */
+export function recognitionText(port: string, baudRate: number, recognition: Recognition): string {
+  const { kind, format, because, bytes, rows, dropped, rate } = recognition;
+  const findings = [`${port} at ${baudRate} baud, ${bytes.toLocaleString('en-US')} bytes: ${describe(kind)}`];
+  for (const reason of because) findings.push(`- ${reason}`);
+  if (format !== undefined && dropped !== undefined) {
+    const drops = Object.entries(dropped).filter(([, lines]) => lines > 0);
+    const reasons = drops.map(([reason, lines]) => `${reason} ${lines}`).join(', ');
+    findings.push(`- decoded so: ${rows} rows, dropped ${reasons === '' ? 'nothing' : reasons}`);
+    findings.push(`- ${describeRate(rate)}`);
+  }
+  findings.push(...advice(kind, format));
+  const comments = findings.map((line) => `# ${printable(line)}\n`).join('');
+  return format === undefined ? comments : `${comments}\n${configText(port, baudRate, format)}`;
+}
+
+function describe(kind: StreamKind): string {
+  const kinds: Record<StreamKind, string> = {
+    numbers: 'lines of numbers',
+    plotter: 'Serial Plotter pairs',
+    teleplot: 'Teleplot values',
+    json: 'JSON lines',
+    csv: 'CSV',
+    text: 'numbers inside text',
+    frames: 'edgeloop frames, or others of their kind (binary)',
+    noise: 'noise',
+    silence: 'silence',
+    unknown: 'text that could not be made out',
+  };
+  return kinds[kind];
+}
+
+function describeRate(rate: RowRate | undefined): string {
+  if (rate === undefined) return 'too few reads to tell the rows per second';
+  const { rowsPerSecond, jitterMs, gaps, longestGapMs } = rate;
+  const digits = rowsPerSecond < 10 ? 2 : 1;
+  const pauses =
+    gaps === 0
+      ? 'no gaps'
+      : `${gaps} gap${gaps === 1 ? '' : 's'}, the longest ${(longestGapMs / 1000).toFixed(2)} s`;
+  return `${rowsPerSecond.toFixed(digits)} rows per second, jitter ${jitterMs.toFixed(1)} ms (median), ${pauses}`;
+}
+
+function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
+  if (kind === 'silence') {
+    return [
+      'Check the cable and that the sketch prints; some boards print only after a reset. Try --for 10s.',
+    ];
+  }
+  if (kind === 'noise')
+    return [`Try --baud with the number in the sketch's Serial.begin: ${OTHER_BAUD_RATES}.`];
+  if (kind === 'unknown') return ['Try --for 10s. Each row should be one line with all its numbers.'];
+  if (format !== undefined && format.label === undefined) {
+    return [
+      'To learn a class, have the board print its name with each row, and set input.label to its column.',
+    ];
+  }
+  return [];
+}
+
+/** What differs from the defaults, as TOML. */
+function configText(port: string, baudRate: number, format: TextFormat): string {
+  const { columns, label, separator, pattern } = format;
+  const hasSeparator = ['numbers', 'csv'].includes(format.format) || separator !== 'any';
+  return [
+    '[serial]',
+    `port = ${quote(port)}`,
+    `baudRate = ${baudRate}`,
+    '',
+    '[input]',
+    `format = ${quote(format.format)}`,
+    `columns = [${columns.map(quote).join(', ')}]`,
+    label === undefined ? '# label = ' : `label = ${quote(label)}`,
+    ...(hasSeparator ? [`separator = ${quote(separator)}`] : []),
+    ...(format.format === 'text' ? [`pattern = ${quote(pattern)}`] : []),
+    '',
+  ].join('\n');
+}
+
+/** A TOML string: JSON's escapes are TOML's; DEL must be escaped too. */
+function quote(text: string): string {
+  return JSON.stringify(text).replaceAll('\x7f', '\\u007f');
+}
+
+/** What a board prints may hold anything; a comment and a terminal should not. */
+function printable(line: string): string {
+  return line.replaceAll(/\p{Cc}/gu, '\ufffd');
+}
+
+/** @returns undefined if help was asked for. @throws EdgeloopError ELOOP_CONFIG */
+function parse(args: string[]): SniffOptions | undefined {
+  const { values, positionals } = parseRaw(args);
+  if (values.help) return undefined;
+  if (positionals.length !== 1) {
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `edgeloop sniff: expected one port, got ${positionals.length}. \`edgeloop ports\` lists them.`,
+    );
+  }
+  const baudRate = Number(values.baud);
+  if (!/^\d{2,7}$/.test(values.baud) || baudRate < 50 || baudRate > BAUD_RATE_MAX) {
+    throw new EdgeloopError(
+      'ELOOP_CONFIG',
+      `--baud: expected an integer from 50 to ${BAUD_RATE_MAX}, got "${values.baud}".`,
+    );
+  }
+  return { port: positionals[0], baudRate, forMs: parseDuration(values.for), json: values.json };
+}
+
+function parseRaw(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      options: {
+        baud: { type: 'string', default: '115200' },
+        for: { type: 'string', default: '3s' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+      strict: true,
+      allowPositionals: true,
+    });
+  } catch (cause) {
+    throw new EdgeloopError('ELOOP_CONFIG', `${(cause as Error).message}. Try --help.`);
+  }
+}
