@@ -29,7 +29,12 @@ function codeSpans(text: string): string[] {
 /** The cells of every row of the section's table, without its heading. */
 function tableRows(text: string): string[][] {
   const rows = text.split('\n').filter((line) => line.startsWith('|'));
-  return rows.slice(2).map((row) => row.split('|').map((cell) => cell.trim()).slice(1, -1)); // prettier-ignore
+  return rows.slice(2).map((row) =>
+    row
+      .split('|')
+      .map((cell) => cell.trim())
+      .slice(1, -1),
+  );
 }
 
 /** The fenced blocks of a language, in order. */
@@ -98,15 +103,21 @@ test('the table maps every name of the original engine to names that exist here'
     expect(codeSpans(ours).length, original).toBeGreaterThan(0);
     for (const name of codeSpans(ours)) expect(isOurs(name, files), `${original}: ${name}`).toBe(true);
     for (const file of files) {
-      expect(codeSpans(ours).some((name) => isOurs(name, [file])), `${original}: ${file}`).toBe(true); // prettier-ignore
+      expect(
+        codeSpans(ours).some((name) => isOurs(name, [file])),
+        `${original}: ${file}`,
+      ).toBe(true);
     }
   }
 });
 
+function digits(matrix: Matrix): string[] {
+  return Array.from(matrix.data, formatValue);
+}
+
 test('the deltas shown for the published run are the ones that the code computes', () => {
   const text = section('The published run').replaceAll(/(?<!\|)\n(?!\|)/g, ' '); // one line per paragraph or row
   const runs = [publishedRun('W'), publishedRun('Wᵀ')];
-  const digits = (matrix: Matrix) => Array.from(matrix.data, formatValue);
   const rows = runs[0].outputDeltas.map((_, epoch) => [
     `${epoch + 1}`,
     ...runs.map(({ outputDeltas }) => `\`${digits(outputDeltas[epoch]).join(' ')}\``),

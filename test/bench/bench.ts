@@ -42,8 +42,8 @@ interface EngineRow extends EngineResult {
   readonly shape: string;
   readonly mode: EngineTask['mode'];
   readonly steps: number;
-  /** Time beside the plain JavaScript loop's, minima of the same run. */
-  readonly ratioPlainJs: number;
+  /** Time over that of the reference and of a plain JavaScript loop: minima of the same run. */
+  readonly ratio: { readonly reference: number; readonly plainJs: number };
 }
 
 async function benchEngine(scale: number): Promise<EngineRow[]> {
@@ -53,23 +53,21 @@ async function benchEngine(scale: number): Promise<EngineRow[]> {
     maxThreads: 1,
   });
   const rows: EngineRow[] = [];
-  console.log('\nengine, batch 1   µs min  median   x plain JS   heap bytes/step  collections');
+  console.log('\nstep, batch 1     µs min  median  x reference  x plain JS  heap bytes/step  collections');
   for (const shape of SHAPES) {
     const steps = Math.max(10, Math.round(scale * stepsOf(shape)));
     const run = (mode: EngineTask['mode']): Promise<EngineResult> =>
       pool.run({ shape, steps, repetitions: REPETITIONS, mode });
     const plain = await run('plainJs');
-    for (const mode of shape === SHAPES[0]
-      ? (['reference', 'allocating'] as const)
-      : (['reference'] as const)) {
+    const reference = await run('reference');
+    const modes = shape === SHAPES[0] ? (['kernels', 'allocating'] as const) : (['kernels'] as const);
+    for (const mode of modes) {
       const result = await run(mode);
-      const row = {
-        shape: shape.join('-'),
-        mode,
-        steps,
-        ...result,
-        ratioPlainJs: result.usMin / plain.usMin,
+      const ratio = {
+        reference: result.usMin / reference.usMin,
+        plainJs: result.usMin / plain.usMin,
       };
+      const row = { shape: shape.join('-'), mode, steps, ...result, ratio };
       rows.push(row);
       console.log(engineLine(row));
     }
@@ -84,19 +82,12 @@ function stepsOf(shape: readonly [number, number, number]): number {
   return WORK_PER_REPETITION / (2 * D * H + 3 * H * K);
 }
 
-function engineLine({
-  shape,
-  mode,
-  usMin,
-  usMedian,
-  ratioPlainJs,
-  heapBytesPerStep,
-  gcEvents,
-}: EngineRow): string {
+function engineLine({ shape, mode, usMin, usMedian, ratio, heapBytesPerStep, gcEvents }: EngineRow): string {
   const note = mode === 'allocating' ? '   (control: one array per step)' : '';
   return (
     `${shape.padEnd(16)} ${usMin.toFixed(3).padStart(7)} ${usMedian.toFixed(3).padStart(7)}` +
-    ` ${ratioPlainJs.toFixed(2).padStart(12)} ${heapBytesPerStep.toFixed(3).padStart(17)} ${String(gcEvents).padStart(12)}${note}`
+    ` ${ratio.reference.toFixed(3).padStart(12)} ${ratio.plainJs.toFixed(3).padStart(11)}` +
+    ` ${heapBytesPerStep.toFixed(3).padStart(16)} ${String(gcEvents).padStart(12)}${note}`
   );
 }
 

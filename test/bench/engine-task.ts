@@ -1,5 +1,6 @@
 /** Pool task of the engine bench: steps of one shape, timed and metered inside the thread that does them. */
 import { ArenaPlan } from '../../src/engine/arena.ts';
+import { openKernels } from '../../src/engine/kernels.ts';
 import {
   type Network,
   type NetworkConfig,
@@ -18,8 +19,8 @@ export interface EngineTask {
   /** Steps of one timed repetition. */
   readonly steps: number;
   readonly repetitions: number;
-  /** `allocating` makes one array per step: the meter must see it, or its zeros mean nothing. */
-  readonly mode: 'reference' | 'plainJs' | 'allocating';
+  /** `allocating` is `kernels` with one array made per step: the meter must see it, or its zeros mean nothing. */
+  readonly mode: 'kernels' | 'reference' | 'plainJs' | 'allocating';
 }
 
 export interface EngineResult {
@@ -39,9 +40,10 @@ const WARM_UP_STEPS_MIN = 200;
 const SAMPLES = 64;
 
 export function engineBench({ shape, steps, repetitions, mode }: EngineTask): EngineResult {
-  const network = makeNetwork(shape);
+  const { network, memory } = makeNetwork(shape);
   const samples = makeSamples(shape);
-  const run = mode === 'plainJs' ? plainRunner(network, samples) : referenceRunner(network, samples, mode);
+  const run =
+    mode === 'plainJs' ? plainRunner(network, samples) : engineRunner(network, memory, samples, mode);
   const untilMs = performance.now() + WARM_UP_MS;
   do run(WARM_UP_STEPS_MIN);
   while (performance.now() < untilMs);
@@ -65,7 +67,10 @@ export function engineBench({ shape, steps, repetitions, mode }: EngineTask): En
   };
 }
 
-function makeNetwork([inputs, hidden, outputs]: EngineTask['shape']): Network {
+function makeNetwork([inputs, hidden, outputs]: EngineTask['shape']): {
+  network: Network;
+  memory: WebAssembly.Memory;
+} {
   const config: NetworkConfig = {
     inputs,
     hidden,
@@ -77,9 +82,10 @@ function makeNetwork([inputs, hidden, outputs]: EngineTask['shape']): Network {
   };
   const plan = new ArenaPlan();
   const parts = planNetwork(plan, config);
-  const network = openNetwork(plan.allocate().buffer, config, parts);
+  const memory = plan.allocate();
+  const network = openNetwork(memory.buffer, config, parts);
   writeParameters(network, initialParameters(config, mulberry32(1)));
-  return network;
+  return { network, memory };
 }
 
 interface Samples {
@@ -102,16 +108,23 @@ type Runner = (steps: number) => void;
 /** Where an allocating step leaves its array, so that the compiler cannot leave it out. */
 let kept: Float64Array | undefined;
 
-function referenceRunner(network: Network, samples: Samples, mode: EngineTask['mode']): Runner {
+function engineRunner(
+  network: Network,
+  memory: WebAssembly.Memory,
+  samples: Samples,
+  mode: EngineTask['mode'],
+): Runner {
   const { inputs: D, outputs: K } = network.config;
+  const reference = { forward: () => forward(network), learn: () => learn(network) };
+  const engine = mode === 'reference' ? reference : openKernels(memory, network);
   const allocating = mode === 'allocating';
   return (steps) => {
     for (let step = 0; step < steps; step++) {
       const sample = step % SAMPLES;
       for (let d = 0; d < D; d++) network.inputs[d] = samples.inputs[sample * D + d];
       for (let k = 0; k < K; k++) network.targets[k] = samples.targets[sample * K + k];
-      forward(network);
-      learn(network);
+      engine.forward();
+      engine.learn();
       if (allocating) kept = new Float64Array(4);
     }
     if (kept !== undefined) kept[0] = steps;
