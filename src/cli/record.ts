@@ -2,6 +2,8 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
+import { recogniseFormat } from '../serial/recognise-format.ts';
+import { Sample } from '../serial/recognise.ts';
 import { SerialLink } from '../serial/link.ts';
 import { RecordingWriter, type StreamDescription } from '../store/recording.ts';
 import { parseColumns } from './columns.ts';
@@ -16,11 +18,13 @@ export const RECORD_HELP = `edgeloop record PORT [options]
   --out DIR        where to (recording-DATE-TIME); it must not have a recording yet
   --baud N         bits per second, as in the sketch (115200)
   --for TIME       end after this long: 500ms, 10s, 5m, 2h
-  --columns A,B,C  names of the cells of a line; kept with the recording, for replay
+  --columns A,B,C  names of the cells of a line, for replay; without, what the board prints is recognised
   --label NAME     which of the columns holds the class
 `;
 
 const PROGRESS_EVERY_MS = 1000;
+/** From the first byte on. Frames describe themselves every five seconds. */
+const RECOGNISE_AFTER_MS = 6000;
 const BAUD_RATE_MIN = 50;
 const BAUD_RATE_MAX = 4_000_000;
 
@@ -58,10 +62,15 @@ async function recordPort({ port, baudRate, directory, forMs, description }: Rec
   try {
     const recording = await RecordingWriter.create({ directory, description });
     recording.onFailure = (error) => ending.end(error);
+    const recogniser = new Recogniser(recording, description);
     const link = await SerialLink.open(
       { path: port, baudRate },
       {
-        onBytes: (bytes, count) => recording.take(bytes, count, Math.floor(performance.now() * 1000)),
+        onBytes(bytes, count) {
+          const timeUs = Math.floor(performance.now() * 1000);
+          recording.take(bytes, count, timeUs);
+          recogniser.take(bytes, count, timeUs);
+        },
         onGone: (error) => ending.end(error),
       },
     );
@@ -74,12 +83,42 @@ async function recordPort({ port, baudRate, directory, forMs, description }: Rec
     const ended = await showUntil(ending, recording, screen, startedMs);
     await link.close().catch(() => {}); // the descriptor of a device that is gone may refuse even that
     await begun;
+    recogniser.conclude();
     const failed = await failureOf(recording.close());
     screen.print(summary(recording, startedMs, failed ? undefined : directory));
     const error = failed ?? ended;
     if (error !== undefined) throw error;
   } finally {
     ending.dispose();
+  }
+}
+
+/** Adds to the recording's description what the board prints, once enough was heard or at the end. */
+class Recogniser {
+  readonly #recording: RecordingWriter;
+  readonly #description: StreamDescription;
+  #sample: Sample | undefined;
+  #untilUs = Infinity;
+
+  constructor(recording: RecordingWriter, description: StreamDescription) {
+    this.#recording = recording;
+    this.#description = description;
+    if (description.columns === undefined) this.#sample = new Sample(Math.floor(performance.now() * 1000));
+  }
+
+  take(bytes: Uint8Array, count: number, timeUs: number): void {
+    if (this.#sample === undefined) return;
+    this.#sample.add(bytes, count, timeUs);
+    this.#untilUs = Math.min(this.#untilUs, timeUs + 1000 * RECOGNISE_AFTER_MS);
+    if (timeUs >= this.#untilUs || this.#sample.isFull) this.conclude();
+  }
+
+  conclude(): void {
+    const { format } = this.#sample ? recogniseFormat(this.#sample) : {};
+    this.#sample = undefined;
+    if (format === undefined) return;
+    const { label, ...rest } = format;
+    this.#recording.describe({ ...this.#description, ...rest, ...(label === undefined ? {} : { label }) });
   }
 }
 

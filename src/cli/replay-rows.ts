@@ -1,11 +1,10 @@
 /** A recording, decoded as it was when it came in: the same bytes in the same pieces at the same times. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.ts';
 import { Labels } from '../serial/labels.ts';
-import { LineDecoder } from '../serial/lines.ts';
 import { readRecording } from '../store/recording.ts';
 import type { Cut } from '../store/segments.ts';
 import { NO_LABEL } from '../stream/ring.ts';
-import type { Columns } from './columns.ts';
 import { Pace } from './pace.ts';
 
 /** As many as a network may have outputs. */
@@ -13,8 +12,9 @@ const CLASSES_MAX = 256;
 
 const OUTPUT_CHARS = 65_536;
 
-export interface RowsReplay extends Columns {
+export interface RowsReplay {
   readonly directory: string;
+  readonly format: InputFormat;
   /** 1: as recorded; Infinity: all at once. */
   readonly speed: number;
   readonly onCut: (cut: Cut) => void;
@@ -24,9 +24,9 @@ export interface RowsReplay extends Columns {
  * Prints the rows as JSON lines on standard output, and a summary on standard error.
  * @throws EdgeloopError ELOOP_FORMAT
  */
-export async function replayRows({ directory, columns, label, speed, onCut }: RowsReplay): Promise<void> {
+export async function replayRows({ directory, format, speed, onCut }: RowsReplay): Promise<void> {
   const output = new Output(process.stdout);
-  const rows = new Rows(columns, label, (line) => output.add(line));
+  const rows = new Rows(format, (line) => output.add(line));
   const pace = new Pace(speed);
   for (const item of readRecording(directory)) {
     if (output.closed) break;
@@ -48,19 +48,17 @@ export async function replayRows({ directory, columns, label, speed, onCut }: Ro
 
 /** Bytes to JSON lines. */
 class Rows {
-  readonly #columns: readonly string[];
-  readonly #labelColumn: number;
+  readonly #format: InputFormat;
   readonly #labels = new Labels([], CLASSES_MAX);
   readonly #sink: (line: string) => void;
-  #decoder: LineDecoder;
+  #decoder: Decoder;
   readonly #dropped = new Map<string, number>();
   #rows = 0;
   #bytes = 0;
   #bytesMissing = 0;
 
-  constructor(columns: readonly string[], label: string | undefined, sink: (line: string) => void) {
-    this.#columns = columns;
-    this.#labelColumn = label === undefined ? -1 : columns.indexOf(label);
+  constructor(format: InputFormat, sink: (line: string) => void) {
+    this.#format = format;
     this.#sink = sink;
     this.#decoder = this.#newDecoder();
   }
@@ -82,17 +80,22 @@ class Rows {
     const reasons = [...this.#dropped].filter(([, lines]) => lines > 0);
     const drops = reasons.map(([reason, lines]) => `${reason} ${count(lines)}`).join(', ') || 'none';
     const missing = this.#bytesMissing === 0 ? '' : `; ${count(this.#bytesMissing)} bytes are missing`;
-    return `${count(this.#rows)} rows from ${count(this.#bytes)} bytes; lines dropped: ${drops}${missing}.`;
+    return `${count(this.#rows)} rows from ${count(this.#bytes)} bytes; dropped: ${drops}${missing}.`;
   }
 
-  #newDecoder(): LineDecoder {
-    const format = { columns: this.#columns.length, labelColumn: this.#labelColumn };
-    return new LineDecoder(format, this.#labels, (values, label, timeUs) => {
-      this.#rows += 1;
-      const name = label === NO_LABEL ? null : this.#labels.names[label];
-      const numbers = Array.from(values, jsonNumber).join(',');
-      this.#sink(`{"timeUs":${timeUs},"values":[${numbers}],"label":${JSON.stringify(name)}}\n`);
+  #newDecoder(): Decoder {
+    return openDecoder(this.#format, this.#labels, {
+      onRow: (values, label, timeUs) => this.#add(values, label, timeUs),
+      onGap: () => {}, // rows carry their times
+      onOtherStream: (error) => process.stderr.write(`edgeloop: ${error.message}\n`),
     });
+  }
+
+  #add(values: Float32Array, label: number, timeUs: number): void {
+    this.#rows += 1;
+    const name = label === NO_LABEL ? null : this.#labels.names[label];
+    const numbers = Array.from(values, jsonNumber).join(',');
+    this.#sink(`{"timeUs":${timeUs},"values":[${numbers}],"label":${JSON.stringify(name)}}\n`);
   }
 
   #addDrops(): void {

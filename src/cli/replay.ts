@@ -1,9 +1,11 @@
 /** `edgeloop replay`: plays a recording into the decoder, as JSON lines, or into a pty. */
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
+import type { InputFormat } from '../serial/decoder.ts';
+import { DIALECTS, SEPARATORS } from '../serial/dialects.ts';
 import { describeRecording } from '../store/recording.ts';
 import type { Cut } from '../store/segments.ts';
-import { type Columns, checkColumns, parseColumns } from './columns.ts';
+import { checkColumns, parseColumns } from './columns.ts';
 import { parseDuration } from './duration.ts';
 import { replayIntoPty } from './replay-pty.ts';
 import { replayRows } from './replay-rows.ts';
@@ -22,6 +24,8 @@ export const REPLAY_HELP = `edgeloop replay DIR [options]
   --wait TIME      play after this long, whether the tty is open or not
   --linger TIME    then keep the tty this long, so that the last bytes are read (1s)
 `;
+
+const FORMATS = [...DIALECTS, 'frames'] as const;
 
 const OPTIONS = {
   columns: { type: 'string' },
@@ -63,20 +67,30 @@ export async function replay(args: string[]): Promise<number> {
   } else {
     requireWithout('no --pty', values, ['wait', 'linger']);
     const speed = parseSpeed(values.speed ?? 'full');
-    const columns = columnsOf(directory, values.columns, values.label);
-    await replayRows({ directory, ...columns, speed, onCut: sayCut });
+    const format = formatOf(directory, values.columns, values.label);
+    await replayRows({ directory, format, speed, onCut: sayCut });
   }
   return EXIT.ok;
 }
 
-/** Those of the command line, else those kept with the recording. */
-function columnsOf(directory: string, list: string | undefined, label: string | undefined): Columns {
-  if (list !== undefined) return parseColumns(list, label);
+/** What the command line says, else what is kept with the recording. */
+function formatOf(directory: string, list: string | undefined, label: string | undefined): InputFormat {
   const described = describeRecording(directory);
-  if (described.columns === undefined) {
+  if (list === undefined && described.columns === undefined) {
     throw usage(`${directory}: expected --columns, since none are kept with this recording`);
   }
-  return checkColumns(described.columns, label ?? described.label);
+  const { columns, label: known } =
+    list === undefined
+      ? checkColumns(described.columns!, label ?? described.label)
+      : parseColumns(list, label);
+  const { separator, pattern = '' } = described;
+  return {
+    format: FORMATS.find((format) => format === described.format) ?? 'numbers',
+    columns,
+    label: known,
+    separator: SEPARATORS.find((known) => known === separator) ?? 'any',
+    pattern,
+  };
 }
 
 function sayCut({ path, offset, bytes, reason }: Cut): void {

@@ -1,18 +1,18 @@
 /** The decoder that a config asks for: lines of one of the dialects of text, or frames. */
 import { EdgeloopError } from '../errors.ts';
-import { type Dialect, makeDecoder } from './dialects.ts';
+import { type Dialect, type Separator, makeDecoder } from './dialects.ts';
 import type { Session } from './frame-session.ts';
 import { FrameDecoder } from './frames.ts';
 import type { Labels } from './labels.ts';
 import type { RowSink } from './outcome.ts';
-import type { Separator } from './dialects.ts';
 
 /** The [input] section of a config, once it is known what the board prints. */
 export interface InputFormat {
   readonly format: Dialect | 'frames';
   /** Names in order, the label's among them. */
   readonly columns: readonly string[];
-  readonly label: string;
+  /** Which of the columns holds the class; undefined: none. */
+  readonly label: string | undefined;
   readonly separator: Separator;
   readonly pattern: string;
 }

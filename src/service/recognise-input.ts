@@ -3,18 +3,13 @@ import type { Config } from '../config.ts';
 import { EdgeloopError } from '../errors.ts';
 import { DurableLink } from '../serial/durable-link.ts';
 import type { InputFormat } from '../serial/decoder.ts';
-import type { Session } from '../serial/frame-session.ts';
-import { FrameDecoder } from '../serial/frames.ts';
-import { Labels } from '../serial/labels.ts';
-import { type Recognition, Sample, recognise } from '../serial/recognise.ts';
+import { recogniseFormat } from '../serial/recognise-format.ts';
+import { type Recognition, Sample } from '../serial/recognise.ts';
 
 /** From the first byte on: enough rows of any board that is worth learning from. */
 const LISTEN_MS = 2000;
 /** Frames are described every five seconds. */
 const LISTEN_FRAMES_MS = 6000;
-
-/** What the frames call their class, which is in no column. */
-const FRAME_LABEL = 'label';
 
 export interface RecognisedInput {
   readonly config: Config;
@@ -31,13 +26,13 @@ export async function recogniseInput(
   onNotice: (text: string) => void,
 ): Promise<RecognisedInput> {
   let { sample, path } = await listen(config, LISTEN_MS, onNotice);
-  let recognition = recognise(sample);
-  if (recognition.kind === 'frames' && sessionIn(sample) === undefined) {
+  let { recognition, format } = recogniseFormat(sample);
+  if (recognition.kind === 'frames' && format === undefined) {
     ({ sample, path } = await listen(config, LISTEN_FRAMES_MS, onNotice));
-    recognition = recognise(sample);
+    ({ recognition, format } = recogniseFormat(sample));
   }
-  const input =
-    recognition.kind === 'frames' ? frameInput(sample, path) : textInput(recognition, config, path);
+  if (format === undefined) throw unknownError(recognition, path);
+  const input = { ...format, label: labelOf(format, config.input.label, path) };
   return { config: { ...config, input }, because: recognition.because };
 }
 
@@ -74,39 +69,26 @@ function nowUs(): number {
   return Math.floor(performance.now() * 1000);
 }
 
-function textInput({ kind, format, because }: Recognition, { input }: Config, path: string): InputFormat {
-  if (format === undefined) {
-    const heard = because.join('; ');
-    throw streamError(
-      path,
-      `expected rows of numbers, got ${kind} (${heard}). Run \`edgeloop sniff ${path}\` for more.`,
-    );
-  }
-  const label = input.label === '' ? format.label : input.label;
-  if (label === undefined || !format.columns.includes(label)) {
-    const names = format.columns.join(', ');
-    throw streamError(
-      path,
-      `expected a column that holds the class${label === undefined ? '' : `, "${label}"`}, got ${names}. Have the board ` +
-        'print the name of the class with each row, or set input.label.',
-    );
-  }
-  return { ...format, label };
+function unknownError({ kind, because }: Recognition, path: string): EdgeloopError {
+  if (kind === 'frames')
+    return streamError(path, 'expected edgeloop frames with their description, got none.');
+  const heard = because.join('; ');
+  return streamError(
+    path,
+    `expected rows of numbers, got ${kind} (${heard}). Run \`edgeloop sniff ${path}\` for more.`,
+  );
 }
 
-function frameInput(sample: Sample, path: string): InputFormat {
-  const session = sessionIn(sample);
-  if (session === undefined) {
-    throw streamError(path, 'expected edgeloop frames with their description, got frames without one.');
-  }
-  const columns = [...session.columns.map(({ name }) => name), FRAME_LABEL];
-  return { format: 'frames', columns, label: FRAME_LABEL, separator: 'any', pattern: '' };
-}
-
-function sessionIn({ bytes }: Sample): Session | undefined {
-  const decoder = new FrameDecoder(new Labels([], 255), { onRow: () => {} });
-  decoder.push(bytes, bytes.length, 0);
-  return decoder.session;
+/** The config's word counts; empty: what was recognised. */
+function labelOf(format: InputFormat, asked: string, path: string): string {
+  const label = asked === '' ? format.label : asked;
+  if (label !== undefined && format.columns.includes(label)) return label;
+  const wanted = label === undefined ? '' : `, "${label}"`;
+  throw streamError(
+    path,
+    `expected a column that holds the class${wanted}, got ${format.columns.join(', ')}. Have the board print the name ` +
+      'of the class with each row, or set input.label.',
+  );
 }
 
 function streamError(path: string, what: string): EdgeloopError {

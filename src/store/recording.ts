@@ -19,6 +19,9 @@ export interface StreamDescription {
   readonly columns?: readonly string[];
   /** Which of the columns holds the class. */
   readonly label?: string;
+  /** Between cells, and where the columns stand in text: as in the config. */
+  readonly separator?: string;
+  readonly pattern?: string;
 }
 
 const BATCH_HEAD_BYTES = 16;
@@ -221,7 +224,10 @@ function parseDescription(directory: string, payload: Uint8Array): StreamDescrip
   }
   if (typeof found !== 'object' || found === null || Array.isArray(found)) throw malformed(directory);
   const description: { -readonly [key in keyof StreamDescription]: StreamDescription[key] } = {};
-  const { port, baudRate, startedAt, format, columns, label } = found as Record<string, unknown>;
+  const { port, baudRate, startedAt, format, columns, label, separator, pattern } = found as Record<
+    string,
+    unknown
+  >;
   if (typeof port === 'string') description.port = port;
   if (typeof baudRate === 'number') description.baudRate = baudRate;
   if (typeof startedAt === 'string') description.startedAt = startedAt;
@@ -229,6 +235,8 @@ function parseDescription(directory: string, payload: Uint8Array): StreamDescrip
   if (Array.isArray(columns) && columns.every((name) => typeof name === 'string'))
     description.columns = columns;
   if (typeof label === 'string') description.label = label;
+  if (typeof separator === 'string') description.separator = separator;
+  if (typeof pattern === 'string') description.pattern = pattern;
   return description;
 }
 

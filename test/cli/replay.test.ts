@@ -62,7 +62,7 @@ describe('edgeloop replay into the decoder', () => {
       '{"timeUs":1020001,"values":[3,4],"label":null}',
       '{"timeUs":1300000,"values":[7,null],"label":"off"}',
     ]);
-    expect(stderr).toBe('4 rows from 57 bytes; lines dropped: torn 1, columnCount 1, notANumber 1.\n');
+    expect(stderr).toBe('4 rows from 57 bytes; dropped: torn 1, columnCount 1, notANumber 1.\n');
     expect(status).toBe(0);
   });
 

@@ -1,0 +1,82 @@
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { openPty } from '../../src/demo/pty.ts';
+import { BENCH_DIALECTS, type BenchDialect, makeStream } from '../bench/serial/streams.ts';
+import { Program, run, temporaryFolder } from '../support/program.ts';
+
+const folder = temporaryFolder();
+afterAll(folder.dispose);
+
+const ROW_EVERY_MS = 10;
+
+/** A board that speaks the dialect while `use` works with its tty. */
+async function withBoard<T>(dialect: BenchDialect, use: (path: string) => Promise<T>): Promise<T> {
+  const pty = await openPty();
+  const { opening, rows } = makeStream(dialect);
+  let row = 0;
+  const timer = setInterval(() => {
+    if (row === 0 || (row % 50 === 0 && REPEATED.has(dialect))) pty.write(opening);
+    pty.write(rows[row++ % rows.length]);
+  }, ROW_EVERY_MS);
+  try {
+    return await use(pty.path);
+  } finally {
+    clearInterval(timer);
+    await pty.close();
+  }
+}
+
+/** These say again and again what the columns are called. */
+const REPEATED = new Set<BenchDialect>(['csv', 'frames']);
+
+/** The class's column has a name only where one is sent. */
+const NAMED = new Set<BenchDialect>(['plotter', 'json', 'csv', 'frames']);
+
+describe.concurrent('a board of any dialect', () => {
+  it.for(BENCH_DIALECTS)(
+    'is recorded with what was recognised, and replayed as rows: %s',
+    async (dialect, { expect }) => {
+      const out = join(folder.path, dialect);
+      const ended = await withBoard(dialect, (path) =>
+        run(['record', path, '--for', '4s', '--out', out], folder.path),
+      );
+      expect(ended.status, ended.stderr).toBe(0);
+      const replay = async (): Promise<Record<string, unknown>[]> => {
+        const { stdout, stderr, status } = await run(['replay', out], folder.path);
+        expect(status, stderr).toBe(0);
+        return stdout
+          .trim()
+          .split('\n')
+          .map((line) => JSON.parse(line));
+      };
+      const rows = await replay();
+      expect(rows.length).toBeGreaterThan(100);
+      for (const { values } of rows) expect(values).toHaveLength(6);
+      if (dialect !== 'teleplot')
+        expect(new Set(rows.map(({ label }) => label))).toEqual(new Set(['off', 'on']));
+      expect(await replay(), 'the same records again').toEqual(rows);
+    },
+  );
+
+  it.for(BENCH_DIALECTS)('is recognised by sniff: %s', async (dialect, { expect }) => {
+    const { stdout, stderr } = await withBoard(dialect, (path) =>
+      run(['sniff', path, '--for', '3s'], folder.path),
+    );
+    expect(stderr).toBe('');
+    if (dialect === 'frames') expect(stdout).toMatch(/edgeloop frames/);
+    else expect(stdout).toMatch(new RegExp(`format = "${dialect}"`));
+    if (NAMED.has(dialect) && dialect !== 'frames') expect(stdout).toContain('label = "state"');
+  });
+});
+
+describe('the help', () => {
+  it.each(['run', 'demo', 'trace', 'ports', 'sniff', 'record', 'replay'])(
+    'of %s says what it takes',
+    async (command) => {
+      const program = new Program([command, '--help'], folder.path);
+      const { status, stdout } = await program.ended;
+      expect(status).toBe(0);
+      expect(stdout).toMatch(new RegExp(`^edgeloop ${command}`));
+    },
+  );
+});
