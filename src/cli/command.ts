@@ -115,10 +115,9 @@ async function run(args: string[]): Promise<number> {
 async function completeConfig(config: Config): Promise<Config> {
   if (config.input.format !== 'auto') return config;
   const { recogniseInput } = await import('../service/recognise-input.ts');
-  const tell = (text: string): void => void process.stderr.write(`${text}\n`);
-  const { config: complete, because } = await recogniseInput(config, tell);
+  const { config: complete, because } = await recogniseInput(config, sayAside);
   const { format, columns, label } = complete.input;
-  tell(`Recognised ${format}: ${columns.join(', ')}; the class is "${label}" (${because.join('; ')}).`);
+  sayAside(`Recognised ${format}: ${columns.join(', ')}; the class is "${label}" (${because.join('; ')}).`);
   return complete;
 }
 
@@ -213,6 +212,11 @@ function requireNode(version: string): void {
     'ELOOP_NODE',
     `expected Node ${NODE_MAJOR_MIN} or newer, got ${version}. Install a newer one.`,
   );
+}
+
+/** Beside the output, which another program may be reading. */
+function sayAside(text: string): void {
+  process.stderr.write(`${text}\n`);
 }
 
 function say(text: string): number {

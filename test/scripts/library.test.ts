@@ -20,6 +20,10 @@ beforeAll(async () => {
 });
 afterAll(project.dispose);
 
+function use(line: string): string {
+  return `import { TwoLayerNetwork } from 'edgeloop';\ndeclare const network: TwoLayerNetwork;\n${line}\n`;
+}
+
 describe("import ... from 'edgeloop'", () => {
   it('runs the example of the README, which is under 20 lines', async () => {
     const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -32,8 +36,6 @@ describe("import ... from 'edgeloop'", () => {
   });
 
   it('is typed', async () => {
-    const use = (line: string): string =>
-      `import { TwoLayerNetwork } from 'edgeloop';\ndeclare const network: TwoLayerNetwork;\n${line}\n`;
     writeFileSync(
       join(project.path, 'right.ts'),
       use('export const y: Float32Array = network.predict([1, 2]);'),
