@@ -4,6 +4,7 @@
  * What most records have in common with the one before costs nothing: a row of six values with the same label takes
  * 26 to 28 bytes, where the ring has 56.
  */
+import { HEAD, HEAD_WORDS } from '../stream/ring.ts';
 import { PAYLOAD_BYTES_MAX, formatError } from './segments.ts';
 import { type Cursor, VARINT_BYTES_MAX, readUint64, readVarint, writeUint64, writeVarint } from './varint.ts';
 
@@ -21,25 +22,11 @@ const FIRST = { kind: 1, flags: 0, datum: -1 } as const;
 
 export const COLUMNS_MAX = 65_535;
 
-/**
- * The words of a record's head, as they lie in the ring (stream/ring.ts): so a record goes from there to here and back
- * without a number that does not fit 32 bits, which would be boxed.
- */
-export const WORD = {
-  kind: 0,
-  flags: 1,
-  sequenceLow: 2,
-  sequenceHigh: 3,
-  timeLow: 4,
-  timeHigh: 5,
-  datum: 6,
-} as const;
-const WORDS = 8;
 const TWO_POW_32 = 4_294_967_296;
 
 /**
  * Takes a record; both arrays are valid only during the call.
- * @param head   [8], see WORD
+ * @param head   [8], see HEAD
  * @param values float32 bit patterns: [C], or [0] if the record has none
  */
 export type RecordSink = (head: Int32Array, values: Uint32Array) => void;
@@ -75,12 +62,12 @@ export class RecordBatch {
 
   /**
    * Takes a record; a batch that is full, or that it does not follow, is sealed before.
-   * @param heads  its head is heads[base..base + 8), see WORD; kind 1 to 255, sequence and time up to 2^53 - 1
+   * @param heads  its head is heads[base..base + 8), see HEAD; kind 1 to 255, sequence and time up to 2^53 - 1
    * @param values float32 bit patterns, so that each comes back as it was: [C] from `first` on, or null for none
    */
   add(heads: Int32Array, base: number, values: Uint32Array | null, first: number): void {
-    const sequence = heads[base + WORD.sequenceHigh] * TWO_POW_32 + (heads[base + WORD.sequenceLow] >>> 0);
-    const timeUs = heads[base + WORD.timeHigh] * TWO_POW_32 + (heads[base + WORD.timeLow] >>> 0);
+    const sequence = heads[base + HEAD.sequenceHigh] * TWO_POW_32 + (heads[base + HEAD.sequenceLow] >>> 0);
+    const timeUs = heads[base + HEAD.timeHigh] * TWO_POW_32 + (heads[base + HEAD.timeLow] >>> 0);
     if (this.#end > HEAD_BYTES) {
       const follows = sequence === this.#nextSequence && timeUs >= this.#timeUs;
       const fits = this.#end + RECORD_BYTES_MAX + 4 * this.#columns <= this.#payload.length;
@@ -101,9 +88,9 @@ export class RecordBatch {
     first: number,
   ): number {
     const view = this.#view;
-    const kind = heads[base + WORD.kind];
-    const flags = heads[base + WORD.flags];
-    const datum = heads[base + WORD.datum];
+    const kind = heads[base + HEAD.kind];
+    const flags = heads[base + HEAD.flags];
+    const datum = heads[base + HEAD.datum];
     const parts =
       (values === null ? 0 : PART.values) |
       (kind === this.#kind ? 0 : PART.kind) |
@@ -153,10 +140,10 @@ export function readRecords(directory: string, payload: Uint8Array, sink: Record
   let sequence = readUint64(view, AT.sequence);
   let timeUs = readUint64(view, AT.time);
   const values = new Uint32Array(view.getUint16(AT.columns, true));
-  const head = new Int32Array(WORDS);
-  head[WORD.kind] = FIRST.kind;
-  head[WORD.flags] = FIRST.flags;
-  head[WORD.datum] = FIRST.datum;
+  const head = new Int32Array(HEAD_WORDS);
+  head[HEAD.kind] = FIRST.kind;
+  head[HEAD.flags] = FIRST.flags;
+  head[HEAD.datum] = FIRST.datum;
   const cursor: Cursor = { at: HEAD_BYTES };
   for (; cursor.at < payload.length; sequence += 1) {
     const parts = payload[cursor.at++];
@@ -167,17 +154,17 @@ export function readRecords(directory: string, payload: Uint8Array, sink: Record
       throw malformed(directory);
     }
     let { at } = cursor;
-    if (parts & PART.kind) head[WORD.kind] = view.getUint8(at++);
-    if (parts & PART.flags) head[WORD.flags] = view.getInt32((at += 4) - 4, true);
-    if (parts & PART.datum) head[WORD.datum] = view.getInt32((at += 4) - 4, true);
+    if (parts & PART.kind) head[HEAD.kind] = view.getUint8(at++);
+    if (parts & PART.flags) head[HEAD.flags] = view.getInt32((at += 4) - 4, true);
+    if (parts & PART.datum) head[HEAD.datum] = view.getInt32((at += 4) - 4, true);
     if (parts & PART.values) {
       for (let i = 0; i < values.length; i++, at += 4) values[i] = view.getUint32(at, true);
     }
     cursor.at = at;
-    head[WORD.sequenceLow] = sequence % TWO_POW_32;
-    head[WORD.sequenceHigh] = Math.floor(sequence / TWO_POW_32);
-    head[WORD.timeLow] = timeUs % TWO_POW_32;
-    head[WORD.timeHigh] = Math.floor(timeUs / TWO_POW_32);
+    head[HEAD.sequenceLow] = sequence % TWO_POW_32;
+    head[HEAD.sequenceHigh] = Math.floor(sequence / TWO_POW_32);
+    head[HEAD.timeLow] = timeUs % TWO_POW_32;
+    head[HEAD.timeHigh] = Math.floor(timeUs / TWO_POW_32);
     sink(head, parts & PART.values ? values : NO_VALUES);
   }
 }

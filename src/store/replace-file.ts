@@ -76,7 +76,8 @@ async function writeDurably(temporary: string, bytes: Uint8Array): Promise<void>
   }
 }
 
-async function syncDirectory(directory: string): Promise<void> {
+/** Makes names in the directory as lasting as the files behind them. */
+export async function syncDirectory(directory: string): Promise<void> {
   const handle = await fs.open(directory, 'r');
   try {
     await handle.sync();

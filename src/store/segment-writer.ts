@@ -15,6 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import { getSystemErrorMessage } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { EdgeloopError } from '../errors.ts';
+import { syncDirectory } from './replace-file.ts';
 import {
   AT,
   CRC_BYTES,
@@ -308,18 +309,6 @@ function encodeDescription(description: object): Uint8Array {
   const bytes = new TextEncoder().encode(JSON.stringify(description));
   if (bytes.length > DESCRIPTION_BYTES_MAX) throw new RangeError(`description of ${bytes.length} bytes`);
   return bytes;
-}
-
-async function syncDirectory(directory: string): Promise<void> {
-  const handle = await fs.open(directory, 'r');
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some network and user-space file systems cannot sync a directory: then there is no more to be had.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
-  } finally {
-    await handle.close();
-  }
 }
 
 function storeError(path: string, cause: unknown): EdgeloopError {

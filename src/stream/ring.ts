@@ -41,8 +41,9 @@ export const CONTROL = {
 } as const;
 
 const CONTROL_WORDS = 8;
-const HEAD_WORDS = 8;
-const HEAD = {
+export const HEAD_WORDS = 8;
+/** The words of a record's head. */
+export const HEAD = {
   kind: 0,
   flags: 1,
   sequenceLow: 2,

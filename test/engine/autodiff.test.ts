@@ -21,6 +21,7 @@ import {
   variable,
 } from '../../src/engine/autodiff.ts';
 import type { Expression, Operand, Variable } from '../../src/engine/autodiff.ts';
+import { heapBytesPerCall } from '../support/heap.ts';
 
 const UNARY: [string, (of: Operand) => Expression, (x: number) => number, number[]][] = [
   ['exp', exp, Math.exp, [-2, 0, 1.5]],
@@ -73,19 +74,6 @@ function checkedGradient(of: Expression, by: readonly Variable[]): number[] {
   });
   expect(exact.some((partial) => Math.abs(partial) > 1e-3)).toBe(true);
   return exact;
-}
-
-/** Heap bytes that one call leaves behind, the median of several rounds: a collection spoils one at most. */
-function heapBytesPerCall(action: () => void): number {
-  const [warmUp, calls] = [30_000, 2_000];
-  for (let call = 0; call < warmUp; call++) action();
-  const rounds: number[] = [];
-  for (let round = 0; round < 11; round++) {
-    const before = process.memoryUsage().heapUsed;
-    for (let call = 0; call < calls; call++) action();
-    rounds.push((process.memoryUsage().heapUsed - before) / calls);
-  }
-  return rounds.toSorted((left, right) => left - right)[5];
 }
 
 test.each(UNARY)(

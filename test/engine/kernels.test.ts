@@ -12,6 +12,7 @@ import {
   writeParameters,
 } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
+import { heapBytesPerCall } from '../support/heap.ts';
 
 const CONFIG: NetworkConfig = {
   inputs: 6,
@@ -102,16 +103,3 @@ describe('kernels', () => {
     expect(heapBytesPerCall(() => new Float32Array(4))).toBeGreaterThan(20); // the measure does see allocations
   });
 });
-
-/** Heap bytes that one call leaves behind, the median of several rounds: a collection spoils one at most. */
-function heapBytesPerCall(action: () => void): number {
-  const [warmUp, calls] = [20_000, 2_000];
-  for (let call = 0; call < warmUp; call++) action();
-  const rounds: number[] = [];
-  for (let round = 0; round < 11; round++) {
-    const before = process.memoryUsage().heapUsed;
-    for (let call = 0; call < calls; call++) action();
-    rounds.push((process.memoryUsage().heapUsed - before) / calls);
-  }
-  return rounds.toSorted((left, right) => left - right)[5];
-}

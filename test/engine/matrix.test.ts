@@ -12,6 +12,7 @@ import {
   subtractInto,
   transposeInto,
 } from '../../src/engine/matrix.ts';
+import { heapBytesPerCall } from '../support/heap.ts';
 
 const a = Matrix.from(2, 3, [1, 2, 3, 4, 5, 6]);
 const b = Matrix.from(2, 3, [-1, 0.5, 2, 3, -4, 0]);
@@ -42,19 +43,6 @@ function generator(seed: number): () => number {
     x = (x * 48271) % 2147483647;
     return x / 2147483647;
   };
-}
-
-/** Heap bytes that one call leaves behind, the median of several rounds: a collection spoils one at most. */
-function heapBytesPerCall(action: () => void): number {
-  const [warmUp, calls] = [30_000, 2_000];
-  for (let call = 0; call < warmUp; call++) action();
-  const rounds: number[] = [];
-  for (let round = 0; round < 11; round++) {
-    const before = process.memoryUsage().heapUsed;
-    for (let call = 0; call < calls; call++) action();
-    rounds.push((process.memoryUsage().heapUsed - before) / calls);
-  }
-  return rounds.toSorted((left, right) => left - right)[5];
 }
 
 test('zeros, ones, from, generate and fill make the matrix they name, row by row', () => {

@@ -3,10 +3,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HeapMeter } from '../../src/learn/heap-meter.ts';
-import { RecordBatch, WORD, readRecords } from '../../src/store/records.ts';
+import { RecordBatch, readRecords } from '../../src/store/records.ts';
 import { SegmentWriter } from '../../src/store/segment-writer.ts';
 import { FRAME, STREAM, SegmentReader } from '../../src/store/segments.ts';
-import { NO_LABEL, RECORD, RingReader, RingWriter, makeRing } from '../../src/stream/ring.ts';
+import { HEAD, NO_LABEL, RECORD, RingReader, RingWriter, makeRing } from '../../src/stream/ring.ts';
 
 interface Entry {
   kind: number;
@@ -27,11 +27,11 @@ function headOf({ kind, sequence, timeUs, flags, datum }: Entry): Int32Array {
 function entryOf(head: Int32Array, values: Uint32Array): Entry {
   const whole = (low: number): number => head[low + 1] * 2 ** 32 + (head[low] >>> 0);
   return {
-    kind: head[WORD.kind],
-    sequence: whole(WORD.sequenceLow),
-    timeUs: whole(WORD.timeLow),
-    flags: head[WORD.flags],
-    datum: head[WORD.datum],
+    kind: head[HEAD.kind],
+    sequence: whole(HEAD.sequenceLow),
+    timeUs: whole(HEAD.timeLow),
+    flags: head[HEAD.flags],
+    datum: head[HEAD.datum],
     values: [...values],
   };
 }
@@ -182,14 +182,14 @@ describe('a journal of batches in segments', () => {
     const records = 2000;
     const writeAll = (): void => {
       for (let count = 0; count < records; count++) {
-        head[WORD.sequenceLow] = count;
-        head[WORD.timeLow] = 1000 * count;
+        head[HEAD.sequenceLow] = count;
+        head[HEAD.timeLow] = 1000 * count;
         batch.add(head, 0, values, 0);
       }
       batch.flush();
     };
     let sum = 0;
-    const sink = (found: Int32Array): void => void (sum = (sum + found[WORD.sequenceLow]) | 0);
+    const sink = (found: Int32Array): void => void (sum = (sum + found[HEAD.sequenceLow]) | 0);
     const readOne = (): void => readRecords('here', payload, sink);
     const bytesPerRecord = (work: () => void): number => {
       for (let round = 0; round < 200; round++) work(); // until it is compiled

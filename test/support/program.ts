@@ -1,5 +1,5 @@
 /** Runs the real program from its sources, in a state directory of its own. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -20,23 +20,15 @@ export interface Ended {
   readonly stderr: string;
 }
 
-export class Program {
+/** A child process with what it printed so far. */
+export class ChildProgram {
   readonly child: ChildProcess;
   stdout = '';
   stderr = '';
   readonly ended: Promise<Ended>;
 
-  /**
-   * @param stateHome becomes $XDG_STATE_HOME
-   * @param user      to run as; undefined: the present one
-   */
-  constructor(args: readonly string[], stateHome: string, user?: { uid: number; gid: number }) {
-    const env = { ...process.env, XDG_STATE_HOME: stateHome, STATE_DIRECTORY: '' };
-    this.child = spawn(process.execPath, [ENTRY, ...args], {
-      env,
-      stdio: ['ignore', 'pipe', 'pipe'],
-      ...user,
-    });
+  constructor(command: string, args: readonly string[], options: SpawnOptions) {
+    this.child = spawn(command, args, options);
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => (this.stdout += text));
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.ended = once(this.child, 'close').then(([status, signal]) => ({
@@ -47,11 +39,13 @@ export class Program {
     }));
   }
 
-  /** Resolves when standard output has matched; rejects if the program ends before. */
-  async prints(pattern: RegExp): Promise<void> {
+  /** @returns what of standard output matched; rejects if the program ends before */
+  async prints(pattern: RegExp): Promise<RegExpExecArray> {
     let over = false;
     void this.ended.then(() => (over = true));
-    while (!pattern.test(this.stdout)) {
+    for (;;) {
+      const match = pattern.exec(this.stdout);
+      if (match) return match;
       if (over) throw new Error(`ended before printing ${pattern}:\n${this.stdout}\n${this.stderr}`);
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
@@ -60,6 +54,17 @@ export class Program {
   kill(signal: NodeJS.Signals): Promise<Ended> {
     this.child.kill(signal);
     return this.ended;
+  }
+}
+
+export class Program extends ChildProgram {
+  /**
+   * @param stateHome becomes $XDG_STATE_HOME
+   * @param user      to run as; undefined: the present one
+   */
+  constructor(args: readonly string[], stateHome: string, user?: { uid: number; gid: number }) {
+    const env = { ...process.env, XDG_STATE_HOME: stateHome, STATE_DIRECTORY: '' };
+    super(process.execPath, [ENTRY, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'], ...user });
   }
 }
 
