@@ -31,6 +31,12 @@ function plugIn(path: string): void {
   symlinkSync(path, portName());
 }
 
+/** The name goes first: the kernel gives the number of a closed pty to the next one, here or in another test. */
+async function unplug(): Promise<void> {
+  rmSync(portName());
+  await pty.close();
+}
+
 function writeConfig(more = '', serial = ''): void {
   const input = '[input]\ncolumns = ["x", "y", "state"]\nlabel = "state"\n';
   writeFileSync(config, `[serial]\nport = "${portName()}"\n${serial}${input}${more}`);
@@ -67,7 +73,7 @@ describe('edgeloop run', () => {
     await program.prints(/Starting with new weights/);
     await pty.send(Buffer.from('\n1,2,off\n3,4,on\n'));
     await program.prints(/ rows\/s/);
-    await pty.close();
+    await unplug();
     const { status, stdout, stderr } = await program.ended;
     expect(status).toBe(3);
     expect(stdout).toMatch(/2 rows in .* 2 learned/);
@@ -82,7 +88,7 @@ describe('edgeloop run', () => {
     await until(() => /Starting with new weights/.test(program.stderr));
     await pty.send(Buffer.from('\n1,2,off\n3,4,on\n5,6'));
     await until(() => / rows\/s/.test(program.stderr));
-    await pty.close();
+    await unplug();
     await until(() => /the port is gone .* Waiting for it\./.test(program.stderr));
     await until(() => /port away/.test(program.stderr));
     pty = await openPty();
