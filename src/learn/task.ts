@@ -39,7 +39,7 @@ export interface LearnTask {
 }
 
 export interface LearnTaskResult {
-  /** Time of one row, from statistics to updated weights; mean over every 64th row. NaN if there were too few. */
+  /** Time of one row, from statistics to updated weights: median of the timed ones. NaN if there were none. */
   readonly stepNs: number;
   /** What this thread allocated while it took `heapRows` rows, waiting included. */
   readonly heap: HeapUse;
@@ -49,8 +49,9 @@ export interface LearnTaskResult {
 /** A snapshot waits for this many records at the most, so that one asked for in a flood comes soon. */
 const SNAPSHOT_ROWS_MAX = 256;
 
-/** Reading the clock allocates a little, so only every 64th row is timed. */
+/** Reading the clock allocates a little, so only every 64th row is timed; the newest of these count. */
 const TIMED_ROW_EVERY = 64;
+const TIMED_ROWS_KEPT = 1024;
 
 /**
  * Rows that a copy of the learner takes before the first real one. Until code is compiled every number in it is an
@@ -61,7 +62,7 @@ const WARM_UP_ROWS = 20_000;
 const WARM_UP_MS_MAX = 500;
 const WARM_UP_RING_ROWS = 256;
 
-/** What the thread works with; made once. The numbers are the meter: rows taken, and the time of those timed. */
+/** What the thread works with; made once. Its last fields are the meter. */
 interface Work {
   readonly learner: Learner;
   readonly engine: Engine;
@@ -69,7 +70,8 @@ interface Work {
   readonly answers: AnswerWriter | undefined;
   rows: number;
   timedRows: number;
-  timedMs: number;
+  /** [TIMED_ROWS_KEPT], written round and round. */
+  readonly timesMs: Float64Array;
 }
 
 function openWork({ config, arena, ring, answers }: Omit<LearnTask, 'snapshot'>): Work {
@@ -81,7 +83,7 @@ function openWork({ config, arena, ring, answers }: Omit<LearnTask, 'snapshot'>)
     answers: answers && new AnswerWriter(answers),
     rows: 0,
     timedRows: 0,
-    timedMs: 0,
+    timesMs: new Float64Array(TIMED_ROWS_KEPT),
   };
 }
 
@@ -105,7 +107,7 @@ export function learnStream(task: LearnTask): LearnTaskResult {
     Atomics.wait(control, CONTROL.signal, signal);
   }
   const heap = heapMeter.stop();
-  return { stepNs: (work.timedMs * 1e6) / work.timedRows, heap, heapRows: work.rows };
+  return { stepNs: 1e6 * medianMs(work), heap, heapRows: work.rows };
 }
 
 /** Has a row's way through the code compiled, on a copy of the arena and a ring that are then thrown away. */
@@ -168,8 +170,14 @@ function takeMeteredRow(work: Work, slot: number): void {
   }
   const before = performance.now();
   takeRow(learner, engine, reader.values, first, label);
-  work.timedMs += performance.now() - before;
+  work.timesMs[work.timedRows % TIMED_ROWS_KEPT] = performance.now() - before;
   work.timedRows += 1;
+}
+
+/** Not the mean: one row that the scheduler interrupted would count as much as a hundred others. */
+function medianMs({ timesMs, timedRows }: Work): number {
+  const kept = timesMs.slice(0, Math.min(timedRows, TIMED_ROWS_KEPT)).sort();
+  return kept[kept.length >> 1] ?? NaN;
 }
 
 function snapshotIsAsked(control: Int32Array): boolean {

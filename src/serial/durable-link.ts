@@ -56,7 +56,7 @@ export class DurableLink {
   #largestReadBytes = 0;
   #opens = 0;
   #awayMs = 0;
-  #awaySinceMs: number | undefined = performance.now();
+  #awaySinceMs: number | undefined;
 
   private constructor(options: DurableLinkOptions, events: DurableLinkEvents) {
     this.#options = options;
@@ -74,6 +74,7 @@ export class DurableLink {
       await durable.#tryOpen();
     } catch (error) {
       if (!isAbsent(error) || !options.reopen) throw error;
+      durable.#awaySinceMs = performance.now();
       events.onAway(error);
       durable.#wait(RETRY_MS_MIN);
     }
@@ -121,7 +122,7 @@ export class DurableLink {
     if (this.#closed) return link.close();
     this.#link = link;
     this.#stableName = stableName ?? path;
-    this.#awayMs += performance.now() - this.#awaySinceMs!;
+    if (this.#awaySinceMs !== undefined) this.#awayMs += performance.now() - this.#awaySinceMs;
     this.#awaySinceMs = undefined;
     this.#opens += 1;
     this.#events.onOpen(path, this.#opens > 1);
