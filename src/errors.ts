@@ -6,6 +6,7 @@
 export type ErrorCode =
   | 'ELOOP_CONFIG' //   config file or command line: unknown key, bad value
   | 'ELOOP_SHAPE' //    a matrix or a file does not have the shape asked for
+  | 'ELOOP_FUNCTION' // an activation or loss of the user's own is not an expression of its variables
   | 'ELOOP_FORMAT' //   a file is not what it claims to be: truncated, foreign, damaged
   | 'ELOOP_PORT' //     the serial port cannot be opened
   | 'ELOOP_PORT_ABSENT' // there is no such serial port (yet)

@@ -1,11 +1,10 @@
 /**
  * The library: `import { TwoLayerNetwork } from 'edgeloop'`.
  */
-import { ArenaPlan } from './engine/arena.ts';
+import { ArenaPlan, viewsOf } from './engine/arena.ts';
 import { type Kernels, openKernels } from './engine/kernels.ts';
 import {
   type Network,
-  type NetworkConfig,
   type Parameters,
   initialParameters,
   openNetwork,
@@ -13,15 +12,33 @@ import {
   readParameters,
   writeParameters,
 } from './engine/network.ts';
+import {
+  type OwnConfig,
+  openOwnFunctions,
+  planOwnFunctions,
+  separateFunctions,
+} from './engine/own-functions.ts';
 import { mulberry32 } from './engine/random.ts';
 import { LEARNED } from './engine/reference.ts';
 import { EdgeloopError } from './errors.ts';
 import { type Tensor, type TensorFile, decodeSafetensors, encodeSafetensors } from './store/safetensors.ts';
 
 export type { Activation, Loss, NetworkConfig, Optimiser, Parameters } from './engine/network.ts';
+export {
+  type OwnActivation,
+  type OwnLoss,
+  ownActivation,
+  ownLoss,
+  ownLossOfAll,
+} from './engine/own-functions.ts';
+// What own functions are written with; variable, evaluate and gradient are for trying an expression out.
+export { abs, add, constant, cos, div, evaluate, exp, gradient, log, max } from './engine/autodiff.ts';
+export { min, mul, pow, sin, sqrt, sub, tanh, variable } from './engine/autodiff.ts';
+export type { Expression, Variable } from './engine/autodiff.ts';
 export { EdgeloopError } from './errors.ts';
 
-export interface NetworkOptions extends NetworkConfig {
+/** Activations and loss are names or one's own: `ownActivation`, `ownLoss`, `ownLossOfAll`. */
+export interface NetworkOptions extends OwnConfig {
   /** Of the initial weights; default 1. */
   readonly seed?: number;
 }
@@ -40,10 +57,12 @@ const TENSORS = ['layer1.weight', 'layer1.bias', 'layer2.weight', 'layer2.bias']
 
 /**
  * inputs [D] -> hidden [H] -> outputs [K], float32, one step of training per sample or minibatch. All memory is taken
- * when it is made; predicting and learning allocate nothing. The same calls give the same bits on every machine.
+ * when it is made; predicting and learning allocate nothing. The same calls give the same bits on every machine, unless
+ * a function of one's own calls exp, log, sin, cos, tanh or pow.
  */
 export class TwoLayerNetwork {
-  readonly config: NetworkConfig;
+  /** The options without the seed. */
+  readonly config: NetworkOptions;
   readonly #network: Network;
   readonly #kernels: Kernels;
   readonly #answer: Float32Array;
@@ -51,13 +70,16 @@ export class TwoLayerNetwork {
   /** What a network would take, before anything is taken. */
   static plan(options: NetworkOptions): MemoryPlan {
     const plan = new ArenaPlan();
-    planNetwork(plan, withQueue(options));
+    planParts(plan, options);
     const bytesOf = { float32: 4, float64: 8, int32: 4 };
     const parts = plan.parts.map(({ name, type, length }) => ({ name, bytes: length * bytesOf[type] }));
     return { bytes: plan.sizeBytes, parts };
   }
 
-  /** @throws EdgeloopError ELOOP_SHAPE if a size is no positive integer */
+  /**
+   * @throws EdgeloopError ELOOP_SHAPE if a size is no positive integer, or an own loss is for another number of outputs;
+   *   ELOOP_FUNCTION if an activation or a loss is none
+   */
   constructor(options: NetworkOptions) {
     for (const size of ['inputs', 'hidden', 'outputs'] as const) {
       if (Number.isInteger(options[size]) && options[size] > 0) continue;
@@ -65,16 +87,16 @@ export class TwoLayerNetwork {
     }
     this.config = withQueue(options);
     const plan = new ArenaPlan();
-    const parts = planNetwork(plan, this.config);
+    const { config, parts, open } = planParts(plan, this.config);
     const memory = plan.allocate();
-    this.#network = openNetwork(memory.buffer, this.config, parts);
-    this.#kernels = openKernels(memory, this.#network);
+    this.#network = openNetwork(memory.buffer, config, parts);
+    this.#kernels = open(memory, this.#network);
     const { outputs, probabilities } = this.#network;
     this.#answer = (this.config.loss === 'crossEntropy' ? probabilities : outputs).subarray(
       0,
       this.config.outputs,
     );
-    writeParameters(this.#network, initialParameters(this.config, mulberry32(options.seed ?? 1)));
+    writeParameters(this.#network, initialParameters(config, mulberry32(options.seed ?? 1)));
   }
 
   /** Loss of the sample learned last, before its step; of `learnMany` the mean over its samples. */
@@ -140,7 +162,7 @@ export class TwoLayerNetwork {
     return readParameters(this.#network);
   }
 
-  /** Everything that is learned, the optimiser's state included, as a safetensors file. */
+  /** Everything that is learned, the optimiser's state included, as a safetensors file; no options, no functions. */
   snapshot(): Uint8Array {
     const network = this.#network;
     const tensors = new Map<string, Tensor>();
@@ -156,7 +178,7 @@ export class TwoLayerNetwork {
 
   /**
    * Takes up where `snapshot` was, or the weights of a PyTorch model of two Linear layers named layer1 and layer2.
-   * Nothing is changed unless everything fits.
+   * Nothing is changed unless everything fits. The functions are this network's: of no matter to what fits.
    * @throws EdgeloopError ELOOP_FORMAT or ELOOP_SHAPE
    */
   load(bytes: Uint8Array): void {
@@ -236,8 +258,19 @@ export class TwoLayerNetwork {
   }
 }
 
-function withQueue({ seed: _seed, ...config }: NetworkOptions): NetworkConfig {
+function withQueue({ seed: _seed, ...config }: NetworkOptions): NetworkOptions {
   return { ...config, queueSamples: Math.max(config.queueSamples ?? 0, QUEUE_SAMPLES) };
+}
+
+/** Plans a network, by the kernels or with its own functions. */
+function planParts(plan: ArenaPlan, options: NetworkOptions) {
+  const { config, own } = separateFunctions(withQueue(options));
+  const parts = planNetwork(plan, config);
+  if (!own) return { config, parts, open: openKernels };
+  const ownParts = planOwnFunctions(plan, own, config);
+  const open = (memory: WebAssembly.Memory, network: Network): Kernels =>
+    openOwnFunctions(network, own, viewsOf(memory.buffer, ownParts));
+  return { config, parts, open };
 }
 
 /** The network with other numbers, in the layout of its parameters, in their place. */

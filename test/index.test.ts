@@ -1,6 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import { mulberry32 } from '../src/engine/random.ts';
-import { type NetworkOptions, TwoLayerNetwork } from '../src/index.ts';
+import {
+  type NetworkOptions,
+  TwoLayerNetwork,
+  abs,
+  add,
+  exp,
+  log,
+  min,
+  mul,
+  ownActivation,
+  ownLoss,
+  sub,
+  tanh,
+} from '../src/index.ts';
 import { HeapMeter } from '../src/learn/heap-meter.ts';
 
 const XOR: NetworkOptions = {
@@ -31,6 +44,16 @@ function samples(
     targets: Float32Array.from({ length: count * K }, random),
   };
 }
+
+/** Softplus, and Huber's loss with its corner at a half. */
+const OWN: Pick<NetworkOptions, 'hiddenActivation' | 'loss'> = {
+  hiddenActivation: ownActivation((z) => log(add(1, exp(z)))),
+  loss: ownLoss((y, t) => {
+    const distance = abs(sub(y, t));
+    const inner = min(distance, 0.5);
+    return mul(inner, sub(distance, mul(0.5, inner)));
+  }),
+};
 
 describe('the library', () => {
   it('learns exclusive or', () => {
@@ -112,6 +135,56 @@ describe('the library', () => {
     expect(() => new TwoLayerNetwork({ ...XOR, hidden: 9 }).load(before)).toThrow(/\[9,2\], got \[8,2\]/);
     expect(() => network.load(before.subarray(0, 50))).toThrow(/snapshot/);
     expect(Buffer.from(network.snapshot()).equals(before)).toBe(true);
+  });
+
+  it('learns exclusive or with functions of its user, and says what they take', () => {
+    const network = new TwoLayerNetwork({ ...XOR, ...OWN, hidden: 6, outputActivation: 'identity' });
+    for (let step = 0; step < 8000; step++) {
+      const [a, b, target] = CASES[step % 4];
+      expect(network.learn([a, b], [target])).toBe(true);
+    }
+    for (const [a, b, target] of CASES)
+      expect(Math.abs(network.predict([a, b])[0] - target)).toBeLessThan(0.1);
+    const { parts } = TwoLayerNetwork.plan(network.config);
+    expect(parts.find(({ name }) => name === 'own.sums1')!.bytes).toBe(16 * 4);
+    expect(TwoLayerNetwork.plan(XOR).parts.some(({ name }) => name.startsWith('own.'))).toBe(false);
+  });
+
+  it('learns with an own tanh as with its own, to 1e-5 in a thousand steps', () => {
+    const builtIn = new TwoLayerNetwork({ ...XOR, learningRate: 0.1 });
+    const own = new TwoLayerNetwork({ ...builtIn.config, hiddenActivation: ownActivation((z) => tanh(z)) });
+    const { inputs, targets } = samples(1000, 2, 1, 5);
+    expect(builtIn.learnMany(inputs, targets)).toBe(1000);
+    expect(own.learnMany(inputs, targets)).toBe(1000);
+    const [left, right] = [builtIn.parameters().weights1, own.parameters().weights1];
+    left.forEach((weight, i) => expect(Math.abs(weight - right[i])).toBeLessThan(1e-5));
+    expect(own.loss).toBeCloseTo(builtIn.loss, 5);
+    expect(Math.max(...left.map((weight, i) => Math.abs(weight - right[i])))).toBeGreaterThan(0);
+  });
+
+  it('goes on from a snapshot with own functions, which are given again', () => {
+    const options: NetworkOptions = { ...XOR, ...OWN, optimiser: 'adam', learningRate: 0.01 };
+    const original = new TwoLayerNetwork(options);
+    const first = samples(40, 2, 1, 1);
+    original.learnMany(first.inputs, first.targets, 4);
+    const copy = new TwoLayerNetwork({ ...original.config, seed: 9 });
+    copy.load(original.snapshot());
+    const second = samples(40, 2, 1, 2);
+    for (const network of [original, copy])
+      expect(network.learnMany(second.inputs, second.targets, 4)).toBe(10);
+    expect(Buffer.from(copy.snapshot()).equals(original.snapshot())).toBe(true);
+    const other = new TwoLayerNetwork(XOR); // the file has no functions: another network takes the weights
+    other.load(original.snapshot());
+    expect(other.parameters()).toEqual(original.parameters());
+  });
+
+  it('refuses functions that are none', () => {
+    const make = (own: object) => () => new TwoLayerNetwork({ ...XOR, ...own });
+    expect(make({ hiddenActivation: 'swish' })).toThrow(/hiddenActivation: expected identity, .* got swish/);
+    expect(make({ loss: () => 0 })).toThrow(/loss: expected halfSquared, .*ownLoss.* got function/);
+    expect(() => new TwoLayerNetwork({ ...XOR, ...OWN }).learn([0, 1], 0)).toThrow(
+      /expected 1 numbers, got 0/,
+    );
   });
 
   it('allocates nothing per step', () => {

@@ -23,6 +23,7 @@
  * - A value of NaN in min, max or abs has a gradient of NaN.
  */
 import assert from 'node:assert/strict';
+import { EdgeloopError } from '../errors.ts';
 
 export type UnaryOperation = 'exp' | 'log' | 'sqrt' | 'sin' | 'cos' | 'tanh' | 'abs';
 export type BinaryOperation = 'add' | 'sub' | 'mul' | 'div' | 'pow' | 'min' | 'max';
@@ -260,14 +261,22 @@ function binary(operation: BinaryOperation, left: Operand, right: Operand): Bina
 }
 
 function asExpression(operand: Operand): Expression {
-  return typeof operand === 'number' ? constant(operand) : operand;
+  if (typeof operand === 'number') return constant(operand);
+  if (isExpression(operand)) return operand;
+  const got = typeof operand === 'string' ? `"${operand as string}"` : String(operand);
+  throw new EdgeloopError('ELOOP_FUNCTION', `operand: expected an expression or a number, got ${got}.`);
+}
+
+export function isExpression(what: unknown): what is Expression {
+  return typeof what === 'object' && what !== null && 'kind' in what;
 }
 
 function nameOf(node: Expression): string {
   return node.kind === 'variable' ? node.name : node.kind;
 }
 
-function variablesOf(of: Expression): Variable[] {
+/** Each variable that the expression contains, once. */
+export function variablesOf(of: Expression): Variable[] {
   return operandsFirst(of).filter((node) => node.kind === 'variable');
 }
 

@@ -28,7 +28,7 @@ export interface Kernels {
 
 type Setter = (...values: number[]) => void;
 
-interface Exports {
+export interface Exports {
   forward(): void;
   learn(): number;
   forwardMany(count: number): void;
@@ -43,6 +43,11 @@ interface Exports {
   readonly setOptimiser: Setter;
   readonly setQueue: Setter;
   readonly setBatch: Setter;
+  readonly setTeam: Setter;
+  readonly setLeader: Setter;
+  lead(count: number, batch: number): number;
+  follow(): void;
+  dismiss(): void;
 }
 
 let compiled: WebAssembly.Module | undefined;
@@ -52,11 +57,7 @@ let compiled: WebAssembly.Module | undefined;
  * @param memory the arena that `network` lies in
  */
 export function openKernels(memory: WebAssembly.Memory, network: Network): Kernels {
-  assert(network.parameters.buffer === memory.buffer, 'the network lies in another memory');
-  compiled ??= new WebAssembly.Module(Buffer.from(KERNELS_BASE64, 'base64'));
-  const instance = new WebAssembly.Instance(compiled, { env: { memory } });
-  const exports = instance.exports as unknown as Exports;
-  describe(exports, network);
+  const exports = instantiate(memory, network, network.parts);
   const capacity = network.config.queueSamples ?? 0;
   return {
     forward: exports.forward,
@@ -74,9 +75,17 @@ export function openKernels(memory: WebAssembly.Memory, network: Network): Kerne
   };
 }
 
+/** @param parts where the instance finds what it works on: those of the network, or some of its own in their place */
+export function instantiate(memory: WebAssembly.Memory, network: Network, parts: Network['parts']): Exports {
+  assert(network.parameters.buffer === memory.buffer, 'the network lies in another memory');
+  compiled ??= new WebAssembly.Module(Buffer.from(KERNELS_BASE64, 'base64'));
+  const exports = new WebAssembly.Instance(compiled, { env: { memory } }).exports as unknown as Exports;
+  describe(exports, network, parts);
+  return exports;
+}
+
 /** Tells the instance where everything lies and what the rule is. */
-function describe(exports: Exports, network: Network): void {
-  const { config, rule, parts } = network;
+function describe(exports: Exports, { config, rule }: Network, parts: Network['parts']): void {
   exports.setConstants();
   exports.setShape(config.inputs, config.hidden, config.outputs, config.queueSamples ?? 0);
   exports.setFunctions(

@@ -133,7 +133,7 @@ export interface Rule {
   readonly outerProduct: boolean;
 }
 
-function ruleOf(config: NetworkConfig): Rule {
+export function ruleOf(config: NetworkConfig): Rule {
   const { optimiser = 'sgd', momentum = 0.9, weightDecay = 0, clipNorm = Infinity } = config;
   const { clipValue = Infinity, loss, outputs: K } = config;
   return {

@@ -33,15 +33,29 @@ const LANES = 4;
 const lanes32 = new Float32Array(LANES);
 const lanes64 = new Float64Array(LANES);
 
+/** What depends on the choice of activations and loss; own-functions.ts puts other passes in their place. */
+export interface Passes {
+  /** inputs -> hidden, outputs (and probabilities, if the loss is crossEntropy). */
+  forward(network: Network): void;
+  /** BP1 and BP2: delta2, delta1, and the loss. */
+  deltas(network: Network): void;
+}
+
+/** With the functions that the network's config names. */
+const BUILT_IN: Passes = { forward, deltas };
+
 /** inputs -> hidden, outputs (and probabilities, if the loss is crossEntropy). */
 export function forward(network: Network): void {
   forwardHidden(network);
-  activate(network.config.hiddenActivation, network.hidden, network.config.hidden);
+  activateHidden(network);
   forwardOutputs(network);
-  activate(network.config.outputActivation, network.outputs, network.config.outputs);
-  if (network.config.loss === 'crossEntropy') {
-    softmax(network.outputs, network.probabilities, network.config.outputs);
-  }
+  activateOutputs(network);
+  if (network.config.loss === 'crossEntropy') softmax(network);
+}
+
+function deltas(network: Network): void {
+  outputDelta(network);
+  hiddenDelta(network);
 }
 
 /**
@@ -49,9 +63,8 @@ export function forward(network: Network): void {
  * unless the step is skipped, the parameters and moments.
  * @returns LEARNED or SKIPPED
  */
-export function learn(network: Network): number {
-  outputDelta(network);
-  hiddenDelta(network);
+export function learn(network: Network, passes = BUILT_IN): number {
+  passes.deltas(network);
   if (network.rule.outerProduct) return learnOuterProduct(network);
   addGradient(network, true);
   return learnGradient(network, 1);
@@ -64,39 +77,38 @@ export function learn(network: Network): number {
  * @param count at most queueSamples
  * @returns the number of steps learned; the others were skipped
  */
-export function learnMany(network: Network, count: number, batch = 1): number {
+export function learnMany(network: Network, count: number, batch = 1, passes = BUILT_IN): number {
   let learned = 0;
   for (let first = 0; first < count; first += batch) {
     const size = Math.min(batch, count - first);
     if (size === 1) {
-      forwardQueued(network, first);
-      learned += learn(network);
+      forwardQueued(network, first, passes);
+      learned += learn(network, passes);
       network.queueLosses[first] = network.loss[0];
     } else {
-      learned += learnBatch(network, first, size);
+      learned += learnBatch(network, first, size, passes);
     }
   }
   return learned;
 }
 
 /** Predicts the first `count` queued samples: queueInputs -> queueOutputs. */
-export function forwardMany(network: Network, count: number): void {
-  for (let sample = 0; sample < count; sample++) forwardQueued(network, sample);
+export function forwardMany(network: Network, count: number, passes = BUILT_IN): void {
+  for (let sample = 0; sample < count; sample++) forwardQueued(network, sample, passes);
 }
 
-function forwardQueued(network: Network, sample: number): void {
+function forwardQueued(network: Network, sample: number, passes: Passes): void {
   const { inputs, targets, outputs, outputsPadded, queueInputs, queueTargets, queueOutputs } = network;
   for (let d = 0; d < inputs.length; d++) inputs[d] = queueInputs[sample * inputs.length + d];
   for (let k = 0; k < outputsPadded; k++) targets[k] = queueTargets[sample * outputsPadded + k];
-  forward(network);
+  passes.forward(network);
   for (let k = 0; k < outputsPadded; k++) queueOutputs[sample * outputsPadded + k] = outputs[k];
 }
 
-function learnBatch(network: Network, first: number, size: number): number {
+function learnBatch(network: Network, first: number, size: number, passes: Passes): number {
   for (let sample = first; sample < first + size; sample++) {
-    forwardQueued(network, sample);
-    outputDelta(network);
-    hiddenDelta(network);
+    forwardQueued(network, sample, passes);
+    passes.deltas(network);
     network.queueLosses[sample] = network.loss[0];
     addGradient(network, sample === first);
   }
@@ -104,7 +116,7 @@ function learnBatch(network: Network, first: number, size: number): number {
 }
 
 /** z1 = W1·x + b1, into `hidden`. */
-function forwardHidden({ config, weights1, bias1, inputs, hidden, hiddenPadded }: Network): void {
+export function forwardHidden({ config, weights1, bias1, inputs, hidden, hiddenPadded }: Network): void {
   const D = config.inputs;
   hidden.set(bias1);
   for (let first = 0, w = 0; first < hiddenPadded; first += PANEL) {
@@ -118,7 +130,7 @@ function forwardHidden({ config, weights1, bias1, inputs, hidden, hiddenPadded }
 }
 
 /** z2 = W2·h + b2, into `outputs`. */
-function forwardOutputs({ config, weights2, bias2, hidden, outputs, hiddenPadded }: Network): void {
+export function forwardOutputs({ config, weights2, bias2, hidden, outputs, hiddenPadded }: Network): void {
   for (let k = 0; k < config.outputs; k++) {
     const row = k * hiddenPadded;
     for (let lane = 0; lane < LANES; lane++) lanes32[lane] = laneSum(weights2, row, hidden, lane);
@@ -144,24 +156,46 @@ function sumOfLanes32(): number {
   return fround(fround(lanes32[0] + lanes32[1]) + fround(lanes32[2] + lanes32[3]));
 }
 
+/** `hidden`: z1 -> h */
+export function activateHidden({ config, hidden }: Network): void {
+  activate(config.hiddenActivation, hidden, config.hidden);
+}
+
+/** `outputs`: z2 -> y */
+export function activateOutputs({ config, outputs }: Network): void {
+  activate(config.outputActivation, outputs, config.outputs);
+}
+
 /** values[i] = f(values[i]) for i < count; units beyond, which only fill up a panel, become +0. */
 function activate(activation: Activation, values: Float32Array, count: number): void {
-  if (activation === 'sigmoid') for (let i = 0; i < count; i++) values[i] = sigmoid(values[i]);
-  else if (activation === 'tanh') for (let i = 0; i < count; i++) values[i] = tanh(values[i]);
-  else if (activation === 'relu') for (let i = 0; i < count; i++) values[i] = values[i] < 0 ? 0 : values[i];
+  if (activation !== 'identity') APPLY[activation](values, count);
   for (let i = count; i < values.length; i++) values[i] = 0;
 }
 
+/** A function for each, not one for all: it would outgrow what the compiler inlines, and box what sigmoid returns. */
+const APPLY = {
+  sigmoid(values: Float32Array, count: number): void {
+    for (let i = 0; i < count; i++) values[i] = sigmoid(values[i]);
+  },
+  tanh(values: Float32Array, count: number): void {
+    for (let i = 0; i < count; i++) values[i] = tanh(values[i]);
+  },
+  relu(values: Float32Array, count: number): void {
+    for (let i = 0; i < count; i++) values[i] = values[i] < 0 ? 0 : values[i];
+  },
+};
+
 /** f'(z) written in terms of a = f(z). */
-function derivative(activation: Activation, a: number): number {
+export function derivative(activation: Activation, a: number): number {
   if (activation === 'sigmoid') return fround(a * fround(1 - a));
   if (activation === 'tanh') return fround(1 - fround(a * a));
   if (activation === 'relu') return a > 0 ? 1 : 0;
   return 1;
 }
 
-/** probabilities = e^(y − max y) / Σ e^(y − max y), over the first `count` elements. */
-function softmax(outputs: Float32Array, probabilities: Float32Array, count: number): void {
+/** probabilities = e^(y − max y) / Σ e^(y − max y) */
+export function softmax({ config, outputs, probabilities }: Network): void {
+  const count = config.outputs;
   let largest = outputs[0];
   for (let k = 1; k < count; k++) largest = outputs[k] > largest ? outputs[k] : largest;
   lanes32.fill(0);
@@ -176,24 +210,35 @@ function softmax(outputs: Float32Array, probabilities: Float32Array, count: numb
 
 /** BP1: delta2 = dL/dy ⊙ g'(z2), and the loss. */
 function outputDelta(network: Network): void {
-  const { config, rule, outputs, probabilities, targets, delta2, loss } = network;
-  const K = config.outputs;
-  const crossEntropy = config.loss === 'crossEntropy';
+  if (network.config.loss === 'crossEntropy') crossEntropyDelta(network);
+  else squaredDelta(network);
+}
+
+/** Of half and of mean squares. */
+export function squaredDelta({ config, rule, outputs, targets, delta2, loss }: Network): void {
   lanes32.fill(0);
-  for (let k = 0; k < K; k++) {
-    const error = fround((crossEntropy ? probabilities[k] : outputs[k]) - targets[k]);
-    // Of cross-entropy the likelihood of the target; otherwise the square.
-    const term = crossEntropy ? (targets[k] === 1 ? probabilities[k] : 0) : fround(error * error);
-    lanes32[k % LANES] = lanes32[k % LANES] + term;
+  for (let k = 0; k < config.outputs; k++) {
+    const error = fround(outputs[k] - targets[k]);
+    lanes32[k % LANES] = lanes32[k % LANES] + fround(error * error);
     const gradient = fround(error * rule.gradientFactor);
     delta2[k] = fround(gradient * derivative(config.outputActivation, outputs[k]));
   }
-  const sum = sumOfLanes32();
-  loss[0] = crossEntropy ? -log(sum) : rule.lossFactor * sum;
+  loss[0] = rule.lossFactor * sumOfLanes32();
+}
+
+export function crossEntropyDelta({ config, outputs, probabilities, targets, delta2, loss }: Network): void {
+  lanes32.fill(0);
+  for (let k = 0; k < config.outputs; k++) {
+    const error = fround(probabilities[k] - targets[k]);
+    // The likelihood of the target.
+    lanes32[k % LANES] = lanes32[k % LANES] + (targets[k] === 1 ? probabilities[k] : 0);
+    delta2[k] = fround(error * derivative(config.outputActivation, outputs[k]));
+  }
+  loss[0] = -log(sumOfLanes32());
 }
 
 /** BP2: delta1 = (W2ᵀ·delta2) ⊙ f'(z1). */
-function hiddenDelta({ config, weights2, delta1, delta2, hidden, hiddenPadded }: Network): void {
+export function hiddenDelta({ config, weights2, delta1, delta2, hidden, hiddenPadded }: Network): void {
   for (let h = 0; h < config.hidden; h++) {
     let sum = fround(weights2[h] * delta2[0]);
     for (let k = 1; k < config.outputs; k++) {
@@ -335,18 +380,16 @@ function addGradient(network: Network, begin: boolean): void {
  * it: it says nothing about the way down.
  */
 function learnGradient(network: Network, count: number): number {
-  const { rule, gradient } = network;
-  const largest = finishGradient(network, count);
-  if (!(largest < Infinity)) return SKIPPED;
-  const scale = rule.clipNorm === Infinity ? 1 : clippingScale(rule.clipNorm, squaredNorm(gradient));
-  setFactors(network, scale);
-  if (!gradientStepStaysFinite(network, Math.min(largest, rule.clipValue))) return SKIPPED;
+  finishGradient(network, count);
+  if (!(factors.largest < Infinity)) return SKIPPED;
+  setFactors(network);
+  if (!gradientStepStaysFinite(network)) return SKIPPED;
   applyRule(network, true);
   return LEARNED;
 }
 
-/** Mean of the batch, weight decay, clipping by value. @returns the largest |component| before the clipping */
-function finishGradient({ rule, gradient, parameters }: Network, count: number): number {
+/** Mean of the batch, weight decay, clipping by value; sets `factors.largest`. */
+function finishGradient({ rule, gradient, parameters }: Network, count: number): void {
   const { weightDecay, clipValue } = rule;
   let largest = 0;
   for (let i = 0; i < gradient.length; i++) {
@@ -355,14 +398,17 @@ function finishGradient({ rule, gradient, parameters }: Network, count: number):
     largest = Math.max(largest, Math.abs(component));
     gradient[i] = component < -clipValue ? -clipValue : component > clipValue ? clipValue : component;
   }
-  return largest;
+  factors.largest = largest;
 }
 
-/** What one step multiplies by, the same for every parameter. */
-const factors = { scale: 1, stepSize: 0, inverseRoot: 1, correction1: 0, correction2: 0 };
+/**
+ * What one step multiplies by, the same for every parameter, and the largest |component| of the gradient before any
+ * clipping. Handed from function to function they would be boxed, 16 bytes a step.
+ */
+const factors = { largest: 0, scale: 1, stepSize: 0, inverseRoot: 1, correction1: 0, correction2: 0 };
 
-function setFactors({ rule, biasCorrections }: Network, scale: number): void {
-  factors.scale = scale;
+function setFactors({ rule, gradient, biasCorrections }: Network): void {
+  factors.scale = rule.clipNorm === Infinity ? 1 : clippingScale(rule.clipNorm, squaredNorm(gradient));
   factors.stepSize = rule.learningRate;
   if (rule.optimiser !== 'adam') return;
   factors.correction1 = ADAM.beta1 * biasCorrections[0] + (1 - ADAM.beta1);
@@ -378,8 +424,9 @@ const ONE_MINUS_BETA2 = fround(1 - ADAM.beta2);
 const EPSILON = fround(ADAM.epsilon);
 
 /** As for the outer product: bounds first, and only when they trip every new value. */
-function gradientStepStaysFinite(network: Network, largest: number): boolean {
+function gradientStepStaysFinite(network: Network): boolean {
   const { rule, parameterBound, momentBounds } = network;
+  const largest = Math.min(factors.largest, rule.clipValue);
   let moment1 = 0;
   let moment2 = 0;
   let change = factors.stepSize * largest;

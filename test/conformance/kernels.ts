@@ -4,6 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
+import type { Piscina } from 'piscina';
 import { ArenaPlan } from '../../src/engine/arena.ts';
 import { openKernels } from '../../src/engine/kernels.ts';
 import {
@@ -22,6 +23,8 @@ import {
 } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
 import * as reference from '../../src/engine/reference.ts';
+import { type TeamParts, planTeam } from '../../src/engine/team.ts';
+import { LearningTeam } from '../../src/learn/parallel.ts';
 
 /**
  * - `single`: `forward` and `learn`, sample by sample, against one call of the reference for all
@@ -204,9 +207,15 @@ const memories = [0, 1].map(() => {
   return new WebAssembly.Memory({ initial: ARENA_PAGES, maximum: ARENA_PAGES, shared: true });
 });
 
-function openIn(memory: WebAssembly.Memory, config: NetworkConfig): Network {
+/** @param planMore what else is to lie in the memory */
+function openIn(
+  memory: WebAssembly.Memory,
+  config: NetworkConfig,
+  planMore: (plan: ArenaPlan) => unknown = () => {},
+): Network {
   const plan = new ArenaPlan();
   const parts = planNetwork(plan, config);
+  planMore(plan);
   assert(plan.sizeBytes <= memory.buffer.byteLength);
   new Uint8Array(memory.buffer).fill(0);
   return openNetwork(memory.buffer, config, parts);
@@ -292,6 +301,38 @@ export function runCase(of: Case, samples: number): Outcome {
   const config = configOf(of);
   const [expected, actual] = memories.map((memory) => openIn(memory, config));
   const kernels = openKernels(memories[1], actual);
+  return runBoth(of, samples, expected, actual, (count) => {
+    return of.calls === 'single' ? learnSingly(actual, kernels, count) : kernels.learnMany(count, of.batch);
+  });
+}
+
+/** The same by a team of so many workers. @param pool has a free thread for all of them but one */
+export async function runTeamCase(
+  of: Case,
+  samples: number,
+  workers: number,
+  pool: Piscina,
+): Promise<Outcome> {
+  const config = configOf(of);
+  const expected = openIn(memories[0], config);
+  let parts: TeamParts | undefined;
+  const actual = openIn(memories[1], config, (plan) => (parts = planTeam(plan, config, workers)));
+  const team = await LearningTeam.open(pool, memories[1], actual, parts as TeamParts);
+  try {
+    return runBoth(of, samples, expected, actual, (count) => team.learnMany(count, of.batch));
+  } finally {
+    await team.close();
+  }
+}
+
+/** @param learn on `actual`: so many queued samples; returns the steps learned */
+function runBoth(
+  of: Case,
+  samples: number,
+  expected: Network,
+  actual: Network,
+  learn: (count: number) => number,
+): Outcome {
   for (const network of [expected, actual]) setParameters(network, of);
   const random = mulberry32(11);
   const outcome: Outcome = { bytes: 0, learned: 0, skipped: 0 };
@@ -299,10 +340,8 @@ export function runCase(of: Case, samples: number): Outcome {
     const count = CALL_LENGTHS[call % CALL_LENGTHS.length];
     drawSamples([expected, actual], of, random);
     const learned = reference.learnMany(expected, count, of.batch);
-    let also: number;
-    if (of.calls === 'single') also = learnSingly(actual, kernels, count);
-    else if (of.calls === 'turns' && call % 2 === 1) also = reference.learnMany(actual, count, of.batch);
-    else also = kernels.learnMany(count, of.batch);
+    const ownTurn = of.calls !== 'turns' || call % 2 === 0;
+    const also = ownTurn ? learn(count) : reference.learnMany(actual, count, of.batch);
     const where = (): string => `${JSON.stringify(of)}, call ${call}`;
     assert.equal(also, learned, `${where()}: steps learned`);
     outcome.bytes += compare(expected, actual, where);

@@ -22,6 +22,8 @@ import {
   VECTOR,
   bias1,
   bias2,
+  endPanel,
+  firstPanel,
   gradientFactor,
   hiddenActivation,
   hiddenMask0,
@@ -67,7 +69,8 @@ function maskPanel(h: usize): void {
 
 /** h = f(W1·x + b1) of one sample; `stride` bytes from panel to panel of h. */
 export function forwardHidden(x: usize, h: usize, stride: usize): void {
-  for (let panel = 0; panel < P; panel++, h += stride) {
+  h += <usize>firstPanel * stride;
+  for (let panel = firstPanel; panel < endPanel; panel++, h += stride) {
     const b = bias1 + <usize>panel * PANEL;
     let w = weights1 + <usize>panel * weights1Stride;
     const end = w + weights1Stride;
@@ -89,7 +92,8 @@ export function forwardHidden(x: usize, h: usize, stride: usize): void {
 /** The same for the samples at x and x + 4·D, whose panels lie side by side: every weight is loaded once for both. */
 export function forwardHiddenPair(x: usize, h: usize, stride: usize): void {
   const toNext = <usize>D << 2;
-  for (let panel = 0; panel < P; panel++, h += stride) {
+  h += <usize>firstPanel * stride;
+  for (let panel = firstPanel; panel < endPanel; panel++, h += stride) {
     const b = bias1 + <usize>panel * PANEL;
     let w = weights1 + <usize>panel * weights1Stride;
     const end = w + weights1Stride;
@@ -192,6 +196,50 @@ export function forwardOutputs(h: usize, stride: usize, y: usize): void {
   if (left > 0) {
     const outputs = activate(kind, f32x4.add(v128.load(b), lastRows(left, w, h, stride)));
     v128.store(to, v128.and(outputs, outputMask));
+  }
+  if (loss == CROSS_ENTROPY) softmax(y);
+}
+
+/** Bytes of the lane sums of one panel, of all outputs. */
+@inline function lanesStride(): usize {
+  return <usize>outputVectors * PANEL;
+}
+
+/** Writes down the lane sums of this instance's panels: [P][K padded][4]. */
+export function storeLanes(h: usize, lanes: usize): void {
+  for (let panel = firstPanel; panel < endPanel; panel++) {
+    const at = <usize>panel * PANEL;
+    const h0 = v128.load(h + at, 0);
+    const h1 = v128.load(h + at, 16);
+    const h2 = v128.load(h + at, 32);
+    const h3 = v128.load(h + at, 48);
+    let w = weights2 + at;
+    let to = lanes + <usize>panel * lanesStride();
+    for (let k = 0; k < K; k++, w += rowStride, to += VECTOR) v128.store(to, lanesOfPanel(w, h0, h1, h2, h3));
+  }
+}
+
+/** `forwardOutputs` from the lane sums of all panels, which are added in the same order; `bias` instead of bias2. */
+export function forwardOutputsFromLanes(lanes: usize, bias: usize, y: usize): void {
+  const kind = outputActivation;
+  const last = <usize>(outputVectors - 1) * VECTOR;
+  const toNext = lanesStride();
+  for (let at: usize = 0; at <= last; at += VECTOR) {
+    let from = lanes + 4 * at;
+    let lanes0 = v128.load(from, 0);
+    let lanes1 = v128.load(from, 16);
+    let lanes2 = v128.load(from, 32);
+    let lanes3 = v128.load(from, 48);
+    for (let panel = 1; panel < P; panel++) {
+      from += toNext;
+      lanes0 = f32x4.add(lanes0, v128.load(from, 0));
+      lanes1 = f32x4.add(lanes1, v128.load(from, 16));
+      lanes2 = f32x4.add(lanes2, v128.load(from, 32));
+      lanes3 = f32x4.add(lanes3, v128.load(from, 48));
+    }
+    const z = f32x4.add(v128.load(bias + at), sumsOfLanes(lanes0, lanes1, lanes2, lanes3));
+    const outputs = activate(kind, z);
+    v128.store(y + at, at == last ? v128.and(outputs, outputMask) : outputs);
   }
   if (loss == CROSS_ENTROPY) softmax(y);
 }

@@ -8,12 +8,13 @@ import { largerMagnitude, largestLane, largestMagnitude, timesDerivative } from 
 import {
   D,
   K,
-  P,
   PANEL,
   VECTOR,
   bias1,
   bias2,
   delta2,
+  endPanel,
+  firstPanel,
   hidden,
   hiddenActivation,
   learningRate,
@@ -58,7 +59,7 @@ export function learnFused(first: i32, count: i32): i32 {
     const largestX = max<f64>(1, largestMagnitude(x, D));
     const largestH = largestHidden();
     if (!plainlySafe(bound, delta, largestX, largestH)) return sample;
-    const change2 = updateOutputBias() * largestH;
+    const change2 = updateOutputBias(bias2) * largestH;
     const next = sample + 1 < count ? x + bytesX : x; // after the last one hidden is scratch
     const change1 = learnPanels(x, next) * largestX;
     store<f64>(parameterBound, (bound + max<f64>(change1, change2)) * ROUNDING_MARGIN);
@@ -66,25 +67,25 @@ export function learnFused(first: i32, count: i32): i32 {
   return count;
 }
 
-/** step2 = η·delta2, bias2 −= step2. @returns the largest |step2| */
-function updateOutputBias(): f64 {
+/** step2 = η·delta2, bias −= step2. @returns the largest |step2| */
+export function updateOutputBias(bias: usize): f64 {
   let largest = i32x4.splat(0);
   const end = <usize>outputVectors * VECTOR;
   for (let at: usize = 0; at < end; at += VECTOR) {
     const step = f32x4.mul(f32x4.splat(learningRate), v128.load(delta2 + at));
     v128.store(step2 + at, step);
-    v128.store(bias2 + at, f32x4.sub(v128.load(bias2 + at), step));
+    v128.store(bias + at, f32x4.sub(v128.load(bias + at), step));
     largest = largerMagnitude(largest, step);
   }
   return largestLane(largest);
 }
 
 /** Panel by panel: BP2 while weights2 is updated, then weights1 updated while it is applied to `next`. */
-function learnPanels(x: usize, next: usize): f64 {
+export function learnPanels(x: usize, next: usize): f64 {
   const rate = f32x4.splat(learningRate);
   const kind = hiddenActivation;
   let largest = i32x4.splat(0);
-  for (let panel = 0; panel < P; panel++) {
+  for (let panel = firstPanel; panel < endPanel; panel++) {
     const at = <usize>panel * PANEL;
     const h = hidden + at;
     const h0 = v128.load(h, 0);

@@ -1,4 +1,5 @@
 /** BP2, and the gradient of a batch written down in the layout of the parameters. */
+import { leads } from './team';
 import { largerMagnitude, largestLane, timesDerivative } from './vector';
 import {
   D,
@@ -7,6 +8,8 @@ import {
   PANEL,
   VECTOR,
   clipValue,
+  endPanel,
+  firstPanel,
   gradient,
   hiddenActivation,
   hiddenMask0,
@@ -24,10 +27,10 @@ import {
 /** BP2 of one sample: delta1 = (W2ᵀ·delta2) ⊙ f'(z1); `stride` bytes from panel to panel of h and delta1. */
 export function hiddenDelta(hidden: usize, stride: usize, delta2: usize, delta1: usize): void {
   const kind = hiddenActivation;
-  let h = hidden;
-  let to = delta1;
+  let h = hidden + <usize>firstPanel * stride;
+  let to = delta1 + <usize>firstPanel * stride;
   const last = delta2 + (<usize>(K - 1) << 2);
-  for (let panel = 0; panel < P; panel++, h += stride, to += stride) {
+  for (let panel = firstPanel; panel < endPanel; panel++, h += stride, to += stride) {
     let w = weights2 + <usize>panel * PANEL;
     let delta = v128.load32_splat(delta2);
     let s0 = f32x4.mul(v128.load(w, 0), delta);
@@ -101,6 +104,7 @@ function finishPanel(p: v128, q: v128, r: v128, s: v128, offset: usize): void {
 /**
  * BP3 and BP4: the gradient of `count` samples, whose inputs lie one after the other at x, whose hidden and delta1
  * panels lie side by side, `stride` bytes from panel to panel, and whose delta2 lie one after the other.
+ * Only of this instance's panels, and of bias2 if it leads.
  * @returns the largest |component| before clipping by value; NaN if there is one
  */
 export function gradientOf(
@@ -116,19 +120,22 @@ export function gradientOf(
   largest = i32x4.splat(0);
   const bytesX = <usize>D << 2;
   const bytesDelta2 = <usize>outputVectors * VECTOR;
-  for (let panel = 0; panel < P; panel++) {
+  for (let panel = firstPanel; panel < endPanel; panel++) {
     const at = <usize>panel * stride;
     outerProducts(count, D, x, bytesX, delta1 + at, <usize>panel * weights1Stride, PANEL);
   }
   let offset = <usize>P * weights1Stride;
-  for (let panel = 0; panel < P; panel++, offset += PANEL) {
+  for (let panel = firstPanel; panel < endPanel; panel++) {
     const from = delta1 + <usize>panel * stride;
-    for (let i: usize = 0; i < PANEL; i += VECTOR) finishVector(sumOver(count, from + i, PANEL), offset + i);
+    const at = offset + <usize>panel * PANEL;
+    for (let i: usize = 0; i < PANEL; i += VECTOR) finishVector(sumOver(count, from + i, PANEL), at + i);
   }
-  for (let panel = 0; panel < P; panel++) {
+  offset += rowStride;
+  for (let panel = firstPanel; panel < endPanel; panel++) {
     const at = offset + <usize>panel * PANEL;
     outerProducts(count, K, delta2, bytesDelta2, hidden + <usize>panel * stride, at, rowStride);
   }
+  if (!leads) return largestLane(largest);
   offset += <usize>K * rowStride;
   for (let at: usize = 0; at < bytesDelta2; at += VECTOR) {
     finishVector(sumOver(count, delta2 + at, bytesDelta2), offset + at);

@@ -23,6 +23,9 @@ export let D: i32 = 0;
 export let H: i32 = 0;
 export let K: i32 = 0;
 export let P: i32 = 0;
+/** The panels that this instance works on: all of them, unless it is one of a team (team.ts). */
+export let firstPanel: i32 = 0;
+export let endPanel: i32 = 0;
 /** Vectors that hold the K outputs. */
 export let outputVectors: i32 = 0;
 
@@ -88,6 +91,7 @@ export function setShape(inputCount: i32, hiddenCount: i32, outputCount: i32, qu
   H = hiddenCount;
   K = outputCount;
   P = (hiddenCount + 15) / 16;
+  setPanels(0, P);
   outputVectors = (outputCount + 3) / 4;
   weights1Stride = <usize>D * PANEL;
   rowStride = <usize>P * PANEL;
@@ -98,6 +102,11 @@ export function setShape(inputCount: i32, hiddenCount: i32, outputCount: i32, qu
   hiddenMask2 = firstLanes(units - 8);
   hiddenMask3 = firstLanes(units - 12);
   outputMask = firstLanes(K - (outputVectors - 1) * 4);
+}
+
+export function setPanels(first: i32, end: i32): void {
+  firstPanel = first;
+  endPanel = end;
 }
 
 function firstLanes(count: i32): v128 {

@@ -3,17 +3,21 @@
  * are taken into locals first, since a global is loaded anew in every round.
  */
 import { ROUNDING_MARGIN, SAFE_BOUND, clippingScale } from './outer-product';
+import { agree, agreedFirst, agreedSecond, leads, workers } from './team';
 import { largerMagnitude, largestLane, squaredNorm } from './vector';
 import {
   ADAM,
   K,
   MOMENTUM,
   P,
+  PANEL,
   SGD,
   VECTOR,
   biasCorrections,
   clipNorm,
   clipValue,
+  endPanel,
+  firstPanel,
   gradient,
   learningRate,
   moment1,
@@ -48,16 +52,23 @@ function parameterBytes(): usize {
   return <usize>P * weights1Stride + <usize>(K + 1) * rowStride + <usize>outputVectors * VECTOR;
 }
 
-/** @param largest the largest |component| before clipping by value. @returns 1, or 0 if the step was skipped */
-export function learnGradient(largest: f64): i32 {
+/**
+ * @param ownLargest the largest |component| of this worker's gradient before clipping by value
+ * @returns 1, or 0 if the step was skipped
+ */
+export function learnGradient(ownLargest: f64): i32 {
+  agree(ownLargest, 0);
+  const largest = agreedFirst;
   if (!(largest < Infinity)) return 0;
-  const size = parameterBytes();
-  scale = clipNorm == Infinity ? 1 : clippingScale(squaredNorm(gradient, <i32>(size >> 2)));
+  // The norm has one order over all parameters: every worker of a team computes the whole of it.
+  scale = clipNorm == Infinity ? 1 : clippingScale(squaredNorm(gradient, <i32>(parameterBytes() >> 2)));
   setFactors();
-  if (!staysFinite(size, min<f64>(largest, <f64>clipValue))) return 0;
-  if (optimiser == SGD) applySgd(size, true);
-  else if (optimiser == MOMENTUM) applyMomentum(size, true);
-  else applyAdam(size, true);
+  if (!staysFinite(min<f64>(largest, <f64>clipValue))) return 0;
+  apply(true);
+  if (optimiser == ADAM) {
+    store<f64>(biasCorrections, correction1, 0);
+    store<f64>(biasCorrections, correction2, 8);
+  }
   return 1;
 }
 
@@ -70,7 +81,7 @@ function setFactors(): void {
   inverseRoot = <f32>(1 / sqrt<f64>(correction2));
 }
 
-function staysFinite(size: usize, largest: f64): bool {
+function staysFinite(largest: f64): bool {
   let first: f64 = 0;
   let second: f64 = 0;
   let change = <f64>stepSize * largest;
@@ -89,14 +100,41 @@ function staysFinite(size: usize, largest: f64): bool {
     setBounds(bound, first, second);
     return true;
   }
+  largestParameter = 0;
   largestMoment1 = 0;
   largestMoment2 = 0;
-  if (optimiser == SGD) applySgd(size, false);
-  else if (optimiser == MOMENTUM) applyMomentum(size, false);
-  else applyAdam(size, false);
-  if (!(largestParameter < Infinity && largestMoment1 < Infinity && largestMoment2 < Infinity)) return false;
-  setBounds(max<f64>(1, largestParameter), largestMoment1, largestMoment2);
+  apply(false);
+  agree(largestParameter, largestMoment1);
+  const parameter = agreedFirst;
+  const moment = agreedSecond;
+  agree(largestMoment2, 0);
+  if (!(parameter < Infinity && moment < Infinity && agreedFirst < Infinity)) return false;
+  setBounds(max<f64>(1, parameter), moment, agreedFirst);
   return true;
+}
+
+/** The parameters of this worker: all of them, or of its panels, and bias2 if it leads. */
+function apply(write: bool): void {
+  if (workers == 1) return applyRange(0, parameterBytes(), write);
+  const first = <usize>firstPanel;
+  const end = <usize>endPanel;
+  applyRange(first * weights1Stride, end * weights1Stride, write);
+  let row = <usize>P * weights1Stride; // bias1, then the rows of weights2, are cut alike
+  for (let k = 0; k <= K; k++, row += rowStride) applyRange(row + first * PANEL, row + end * PANEL, write);
+  if (leads) applyRange(row, parameterBytes(), write);
+}
+
+function applyRange(from: usize, to: usize, write: bool): void {
+  if (optimiser == SGD) {
+    if (write) applySgd(from, to, true);
+    else applySgd(from, to, false);
+  } else if (optimiser == MOMENTUM) {
+    if (write) applyMomentum(from, to, true);
+    else applyMomentum(from, to, false);
+  } else {
+    if (write) applyAdam(from, to, true);
+    else applyAdam(from, to, false);
+  }
 }
 
 function setBounds(parameter: f64, first: f64, second: f64): void {
@@ -105,22 +143,22 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
   store<f64>(momentBounds, second, 8);
 }
 
-@inline function applySgd(size: usize, write: bool): void {
+@inline function applySgd(from: usize, to: usize, write: bool): void {
   const gradientAt = gradient;
   const parametersAt = weights1;
   const factor = f32x4.splat(scale);
   const step = f32x4.splat(stepSize);
   let largest = i32x4.splat(0);
-  for (let at: usize = 0; at < size; at += VECTOR) {
+  for (let at = from; at < to; at += VECTOR) {
     const component = f32x4.mul(v128.load(gradientAt + at), factor);
     const parameter = f32x4.sub(v128.load(parametersAt + at), f32x4.mul(step, component));
     if (write) v128.store(parametersAt + at, parameter);
     else largest = largerMagnitude(largest, parameter);
   }
-  if (!write) largestParameter = largestLane(largest);
+  if (!write) largestParameter = max<f64>(largestParameter, largestLane(largest));
 }
 
-@inline function applyMomentum(size: usize, write: bool): void {
+@inline function applyMomentum(from: usize, to: usize, write: bool): void {
   const gradientAt = gradient;
   const parametersAt = weights1;
   const velocityAt = moment1;
@@ -129,7 +167,7 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
   const keep = f32x4.splat(momentum);
   let largest = i32x4.splat(0);
   let largestVelocity = i32x4.splat(0);
-  for (let at: usize = 0; at < size; at += VECTOR) {
+  for (let at = from; at < to; at += VECTOR) {
     const component = f32x4.mul(v128.load(gradientAt + at), factor);
     const velocity = f32x4.add(f32x4.mul(keep, v128.load(velocityAt + at)), component);
     const parameter = f32x4.sub(v128.load(parametersAt + at), f32x4.mul(step, velocity));
@@ -142,11 +180,11 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
     }
   }
   if (write) return;
-  largestParameter = largestLane(largest);
-  largestMoment1 = largestLane(largestVelocity);
+  largestParameter = max<f64>(largestParameter, largestLane(largest));
+  largestMoment1 = max<f64>(largestMoment1, largestLane(largestVelocity));
 }
 
-@inline function applyAdam(size: usize, write: bool): void {
+@inline function applyAdam(from: usize, to: usize, write: bool): void {
   const gradientAt = gradient;
   const parametersAt = weights1;
   const meanAt = moment1;
@@ -161,7 +199,7 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
   let largest = i32x4.splat(0);
   let largestMean = i32x4.splat(0);
   let largestSquare = i32x4.splat(0);
-  for (let at: usize = 0; at < size; at += VECTOR) {
+  for (let at = from; at < to; at += VECTOR) {
     const component = f32x4.mul(v128.load(gradientAt + at), factor);
     const mean = f32x4.add(f32x4.mul(keep1, v128.load(meanAt + at)), f32x4.mul(add1, component));
     const fresh = f32x4.mul(f32x4.mul(add2, component), component);
@@ -179,12 +217,8 @@ function setBounds(parameter: f64, first: f64, second: f64): void {
       largestSquare = largerMagnitude(largestSquare, square);
     }
   }
-  if (write) {
-    store<f64>(biasCorrections, correction1, 0);
-    store<f64>(biasCorrections, correction2, 8);
-    return;
-  }
-  largestParameter = largestLane(largest);
-  largestMoment1 = largestLane(largestMean);
-  largestMoment2 = largestLane(largestSquare);
+  if (write) return;
+  largestParameter = max<f64>(largestParameter, largestLane(largest));
+  largestMoment1 = max<f64>(largestMoment1, largestLane(largestMean));
+  largestMoment2 = max<f64>(largestMoment2, largestLane(largestSquare));
 }
