@@ -44,7 +44,7 @@ export interface NetworkOptions extends OwnConfig {
 }
 
 export interface MemoryPlan {
-  /** All that a network takes. */
+  /** All that a network takes; besides, own functions take 40 bytes or so for each of their operations. */
   readonly bytes: number;
   readonly parts: readonly { readonly name: string; readonly bytes: number }[];
 }
@@ -178,7 +178,7 @@ export class TwoLayerNetwork {
 
   /**
    * Takes up where `snapshot` was, or the weights of a PyTorch model of two Linear layers named layer1 and layer2.
-   * Nothing is changed unless everything fits. The functions are this network's: of no matter to what fits.
+   * Nothing is changed unless everything fits. A file has no functions: this network keeps its own.
    * @throws EdgeloopError ELOOP_FORMAT or ELOOP_SHAPE
    */
   load(bytes: Uint8Array): void {

@@ -55,6 +55,8 @@ const OWN: Pick<NetworkOptions, 'hiddenActivation' | 'loss'> = {
   }),
 };
 
+const make = (own: object) => () => new TwoLayerNetwork({ ...XOR, ...own });
+
 describe('the library', () => {
   it('learns exclusive or', () => {
     const network = new TwoLayerNetwork(XOR);
@@ -179,7 +181,6 @@ describe('the library', () => {
   });
 
   it('refuses functions that are none', () => {
-    const make = (own: object) => () => new TwoLayerNetwork({ ...XOR, ...own });
     expect(make({ hiddenActivation: 'swish' })).toThrow(/hiddenActivation: expected identity, .* got swish/);
     expect(make({ loss: () => 0 })).toThrow(/loss: expected halfSquared, .*ownLoss.* got function/);
     expect(() => new TwoLayerNetwork({ ...XOR, ...OWN }).learn([0, 1], 0)).toThrow(

@@ -1,4 +1,4 @@
-/** Waits for the first of: time up, SIGINT or SIGTERM, an error of the run. */
+/** Waits for the first of: time up, SIGINT, SIGTERM or SIGHUP, an error of the run. */
 export class Ending {
   /** undefined: an orderly end. */
   readonly reason: Promise<Error | undefined>;
@@ -11,9 +11,18 @@ export class Ending {
     if (forMs !== undefined) this.#timer = setTimeout(() => this.end(), forMs);
     process.on('SIGINT', this.#onSignal);
     process.on('SIGTERM', this.#onSignal);
+    process.on('SIGHUP', this.#onSignal); // the terminal was closed
   }
 
-  readonly #onSignal = (): void => this.end();
+  /** Once: a second signal ends the process the hard way, should the orderly one hang. */
+  readonly #onSignal = (): void => {
+    this.#offSignals();
+    this.end();
+  };
+
+  #offSignals(): void {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.off(signal, this.#onSignal);
+  }
 
   end(error?: Error): void {
     this.#resolve(error);
@@ -21,7 +30,6 @@ export class Ending {
 
   dispose(): void {
     clearTimeout(this.#timer);
-    process.off('SIGINT', this.#onSignal);
-    process.off('SIGTERM', this.#onSignal);
+    this.#offSignals();
   }
 }

@@ -18,6 +18,8 @@ export async function runStream(config: Config, options: StreamOptions): Promise
       ? resolve(stateDirectory(), config.store.weights)
       : resolve(options.weights);
   const ending = new Ending(options.forMs);
+  // Whoever read our output has gone, as `head` does when it has enough: an orderly end, with everything saved.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => ending.end());
   // With --json or --output standard output holds the documents alone.
   const screen = new Screen(options.json || options.output ? process.stderr : process.stdout);
   try {
@@ -27,17 +29,22 @@ export async function runStream(config: Config, options: StreamOptions): Promise
       {
         onEnd: (error) => ending.end(error),
         onNotice: (text) => screen.print(`${text}\n`),
-        ...(options.output ? { onAnswer: printAnswer } : {}),
+        ...(options.output
+          ? { onAnswer: printAnswer, answersWanted: () => !process.stdout.writableNeedDrain }
+          : {}),
       },
     );
     const startedMs = performance.now();
     screen.print(describeStart(config, trainer, weights));
     const error = await showUntil(ending, trainer, screen);
-    const summary = await trainer.stop();
+    const { saveError, ...summary } = await trainer.stop();
     const seconds = (performance.now() - startedMs) / 1000;
     screen.print(summaryText(summary, seconds));
     if (options.json) process.stdout.write(`${JSON.stringify(summaryDocument(summary, seconds))}\n`);
-    if (error !== undefined) throw error;
+    // What ended the run comes first; that it could not be saved is said in any case.
+    if (error !== undefined && saveError !== undefined) screen.print(`Not saved: ${saveError.message}\n`);
+    const failure = error ?? saveError;
+    if (failure !== undefined) throw failure;
     return EXIT.ok;
   } finally {
     ending.dispose();

@@ -14,7 +14,7 @@ export class Screen {
       return;
     }
     // A line as wide as the terminal would wrap, and only its last part would be renewed.
-    const room = this.#stream.columns - 1;
+    const room = (this.#stream.columns || 80) - 1; // a serial console says 0
     const shown = line.length <= room ? line : short.slice(0, room);
     this.#stream.write(`\r\x1b[K${shown}`);
     this.#liveShown = true;

@@ -57,7 +57,7 @@ export function summaryText(summary: Summary, seconds: number): string {
     `                    ${percent(baselines.lastLabel)} by saying the label before, which is always wrong at a change`,
     `  right at changes  ${changesCorrect} of ${changes}`,
     `  dropped           ${total(dropped)}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`,
-    `  cost              ${microseconds(task.stepNs)} per row, ${heapBytesPerRow(summary).toFixed(1)} bytes of heap, ${task.heap.gcEvents} collections`,
+    `  cost              ${microseconds(task.stepNs)} per row, ${heapWords(summary)} bytes of heap, ${task.heap.gcEvents} collections`,
     `  weights           ${summary.weights}`,
   ];
   return `${lines.join('\n')}\n`;
@@ -80,6 +80,10 @@ export function summaryDocument(summary: Summary, seconds: number): Record<strin
 /** Of the learner's thread, after its warm-up. */
 function heapBytesPerRow({ task }: Summary): number {
   return task.heap.allocatedBytes / task.heapRows;
+}
+
+function heapWords(summary: Summary): string {
+  return summary.task.heapRows > 0 ? heapBytesPerRow(summary).toFixed(1) : '-';
 }
 
 function microseconds(ns: number): string {

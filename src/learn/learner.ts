@@ -43,7 +43,7 @@ const SCORE_SLOTS = 12;
 type ScoreParts = {
   readonly scores: Part<'float64'>;
   readonly classCounts: Part<'float64'>;
-  /** [prediction of the newest row, label before it, 1 when that label directly preceded]. */
+  /** [prediction of the newest row, the last label, 1 when a gap came after it]. */
   readonly newest: Part<'int32'>;
 };
 

@@ -122,8 +122,8 @@ const CLIPPED_BATCH_MIN = 8;
  *
  * So a team is taken from 24 k on, with clipNorm from 60 k: there it saves a fifth and a seventh at least. Momentum
  * and Adam are as SGD in batches. With three and more workers a share is asked to be as large; that is not measured.
- * Where another program wants one of the cores a team loses, since a meeting then costs about 13 µs: at 784-128-10
- * batch 32 the ratio was 1.17. It is for machines that have nothing else to do.
+ * Where another program wants one of the cores a team loses: seen once, 1.17 at 784-128-10 batch 32, and 13 µs a
+ * meeting at 64-64-8 one by one. It is for machines that have nothing else to do.
  * @param batch samples to a step
  * @param threads cores that are free for it
  * @returns 1 where a team does not pay

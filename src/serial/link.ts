@@ -82,7 +82,7 @@ export class SerialLink {
       const settings = { path, baudRate, dataBits, parity, stopBits, hupcl };
       const port = (await SerialPort.binding.open(settings)) as LinuxPortBinding;
       // Both are high already; a pseudo-terminal has no such lines and would refuse even that.
-      if (!dtr || !rts) await port.set({ dtr, rts });
+      if (!dtr || !rts) await setLines(port, dtr, rts);
       return new SerialLink(port, options, events);
     } catch (cause) {
       throw openError(path, cause);
@@ -149,10 +149,20 @@ export class SerialLink {
   }
 
   #gone(why: string): void {
-    const message = `${this.path}: the port is gone (${why}). Check the cable and the board's power, then start again.`;
+    const message = `${this.path}: the port is gone (${why}). Check the cable and the board's power.`;
     this.close()
       .catch(() => {}) // the descriptor of a device that is gone may refuse even that
       .then(() => this.#events.onGone(new EdgeloopError('ELOOP_PORT_GONE', message)));
+  }
+}
+
+/** A port whose lines cannot be set is given back, or it would stay locked by ourselves. */
+async function setLines(port: LinuxPortBinding, dtr: boolean, rts: boolean): Promise<void> {
+  try {
+    await port.set({ dtr, rts });
+  } catch (cause) {
+    await port.close().catch(() => {});
+    throw cause;
   }
 }
 

@@ -25,6 +25,7 @@ export async function recogniseInput(
   config: Config,
   onNotice: (text: string) => void,
 ): Promise<RecognisedInput> {
+  onNotice(`Listening to ${config.serial.port} to find out what it prints.`);
   let { sample, path } = await listen(config, LISTEN_MS, onNotice);
   let { recognition, format } = recogniseFormat(sample);
   if (recognition.kind === 'frames' && format === undefined) {

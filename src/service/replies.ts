@@ -25,6 +25,11 @@ export class Replies {
     this.#write = write;
   }
 
+  /** Another board may be listening now: it has been told nothing yet. */
+  restart(): void {
+    this.#lastClass = undefined;
+  }
+
   /** Takes the newest answer. @param nowMs monotonic */
   take(answer: Answer, nowMs: number): void {
     if (nowMs < this.#notBeforeMs) return;

@@ -5,6 +5,7 @@
 import { rename } from 'node:fs/promises';
 import type { Config } from '../config.ts';
 import type { NetworkConfig } from '../engine/network.ts';
+import { EdgeloopError } from '../errors.ts';
 import { type Learner, SCORE } from '../learn/learner.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
@@ -77,6 +78,8 @@ export interface TrainerEvents {
   onNotice(text: string): void;
   /** The answer to each row, if somebody wants them. */
   onAnswer?: (answer: NamedAnswer) => void;
+  /** While this says no, answers wait; those that find no room are counted as lost. */
+  answersWanted?: () => boolean;
 }
 
 export class LiveTrainer {
@@ -95,6 +98,7 @@ export class LiveTrainer {
   #answering: NodeJS.Timeout | undefined;
   #onEnd: TrainerEvents['onEnd'] = () => {};
   #onAnswer: TrainerEvents['onAnswer'];
+  #answersWanted: () => boolean = () => true;
   readonly #repliesWanted: boolean;
   #ended = false;
 
@@ -153,8 +157,11 @@ export class LiveTrainer {
     return this.#read(await this.#session.snapshot());
   }
 
-  /** Stops reading, lets the learner take what was read, saves. */
-  async stop(): Promise<Summary> {
+  /**
+   * Stops reading, lets the learner take what was read, saves.
+   * @returns the summary, also when saving failed: then with the error
+   */
+  async stop(): Promise<Summary & { saveError?: Error }> {
     this.#ended = true;
     clearInterval(this.#saving);
     clearInterval(this.#answering);
@@ -163,8 +170,11 @@ export class LiveTrainer {
     if (task === undefined) throw new Error('the learner was never started');
     this.#takeAnswers();
     const { learner } = this.#session;
-    await this.#save(learner);
-    return { ...this.#read(learner), task, weights: this.#weights };
+    const summary = { ...this.#read(learner), task, weights: this.#weights };
+    return this.#save(learner).then(
+      () => summary,
+      (saveError: Error) => ({ ...summary, saveError }),
+    );
   }
 
   async #begin(config: Config, events: TrainerEvents): Promise<void> {
@@ -186,6 +196,7 @@ export class LiveTrainer {
       await this.#save(learner).catch((error: Error) => events.onNotice(`Not saved: ${error.message}`));
     };
     this.#onAnswer = events.onAnswer;
+    this.#answersWanted = events.answersWanted ?? this.#answersWanted;
     if (this.#session.answers) this.#answering = setInterval(() => this.#takeAnswers(), ANSWERS_EVERY_MS);
     this.#saving = setInterval(() => void save().catch(end), config.store.saveEverySeconds * 1000);
   }
@@ -198,11 +209,13 @@ export class LiveTrainer {
   /** The port was away: what comes now may begin in mid-line and does not follow what was before. */
   #interrupted(): void {
     this.#decoder.restart();
+    this.#replies.restart();
     this.#session.ring.markGap();
   }
 
   /** Hands every answer to the listener, and the newest to the board. */
   #takeAnswers(): void {
+    if (!this.#answersWanted()) return;
     let newest: Answer | undefined;
     const { names } = this.#labels;
     for (const answer of this.#session.answers?.take() ?? []) {
@@ -215,7 +228,8 @@ export class LiveTrainer {
         label: names[label] ?? null,
       });
     }
-    if (newest !== undefined && this.#repliesWanted) this.#replies.take(newest, performance.now());
+    if (newest !== undefined && this.#repliesWanted && !this.#ended)
+      this.#replies.take(newest, performance.now());
   }
 
   #take(bytes: Uint8Array, count: number): void {
@@ -269,6 +283,10 @@ function identityOf({ input, network }: Config): ModelIdentity {
 
 async function setAside(path: string): Promise<void> {
   await rename(path, `${path}.old`).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'ENOENT') throw cause;
+    if (cause.code === 'ENOENT') return;
+    throw new EdgeloopError(
+      'ELOOP_STORE',
+      `${path}: cannot set the old weights aside (${cause.code}). See to its directory.`,
+    );
   });
 }

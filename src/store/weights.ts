@@ -52,7 +52,10 @@ export async function saveModel(
   learnedBefore: number,
 ): Promise<void> {
   const bytes = encodeSafetensors(describeModel(identity, learner, classes, learnedBefore));
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
+    const remedy = 'Name another file with --weights, or see to the directory.';
+    throw new EdgeloopError('ELOOP_STORE', `${path}: cannot make its directory (${cause.code}). ${remedy}`);
+  });
   await replaceFile(path, bytes);
 }
 

@@ -81,6 +81,28 @@ describe('the demo', () => {
     expect(learned).toBeGreaterThan(100);
   }, 120_000);
 
+  it('saves and ends well when whoever read its predictions has gone', async () => {
+    const program = new Program(['demo', '--output', 'jsonl'], folder.path);
+    await program.prints(/"class"/);
+    program.child.stdout!.destroy();
+    const { status } = await program.ended;
+    expect(status).toBe(0);
+    expect(learnedSoFar()).toBeGreaterThan(0);
+  });
+
+  it('prints its summary and says so when it cannot save', async () => {
+    writeFileSync(join(folder.path, 'file'), '');
+    const weights = join(folder.path, 'file/demo.safetensors');
+    const { status, stdout, stderr } = await run(
+      ['demo', '--for', '2s', '--json', '--weights', weights],
+      folder.path,
+    );
+    expect(stderr).toMatch(/ELOOP_STORE: .*\n$/);
+    expect(status).toBe(1);
+    expect(stderr).not.toMatch(/^ +at /m);
+    if (stdout !== '') expect(JSON.parse(stdout).rows).toBeGreaterThan(0);
+  });
+
   it('refuses a damaged weight file with a sentence and leaves it as it is', async () => {
     await run(['demo', '--for', '1s'], folder.path);
     const bytes = readFileSync(weightFile());

@@ -213,6 +213,30 @@ describe('edgeloop run', () => {
     expect(JSON.parse(stdout).dropped).toMatchObject({ crc: 0, lostFrames: 0 });
   });
 
+  it('tells a board that came back its class again', async () => {
+    const sent: string[] = [];
+    const listen = (): void => {
+      const at = sent.push('') - 1;
+      pty.onData = (bytes) => (sent[at] += bytes.toString());
+    };
+    listen();
+    writeConfig('[output]\nline = "{class}."\neveryMs = 10\n[network]\nclasses = 2\n');
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from(`\n${'0,0,x\n'.repeat(20)}`));
+    await until(() => sent[0].includes('x.'));
+    await unplug();
+    await until(() => /Waiting for it/.test(program.stderr));
+    pty = await openPty();
+    listen();
+    plugIn(pty.path);
+    await until(() => /is open again/.test(program.stderr));
+    await pty.send(Buffer.from(`\n${'0,0,x\n'.repeat(20)}`));
+    await until(() => sent[1].includes('x.'));
+    const { stdout } = await program.kill('SIGTERM');
+    expect(JSON.parse(stdout).replies.lost).toBe(0);
+  });
+
   it('takes a flood at any speed: every row is learned, or refused by the full ring and counted', async () => {
     writeConfig('[stream]\nringRows = 16\n[network]\nhidden = 128\n');
     const program = start('--json');

@@ -108,14 +108,14 @@ interface Distance {
   losses: number;
 }
 
-/** Runs 150 rounds of 12 samples by the reference and with own functions; the largest distances on the way. */
+/** Runs 100 rounds of 12 samples by the reference and with own functions; the largest distances on the way. */
 function race(builtIn: NetworkConfig, own: Partial<OwnConfig>, batch = 1): Distance {
   const left = make(builtIn).network;
   const { network: right, kernels } = make({ ...builtIn, ...own });
   const start = left.parameters.slice();
   const largest = { parameters: 0, moved: 0, outputs: 0, losses: 0 };
   const [randomLeft, randomRight] = [mulberry32(7), mulberry32(7)];
-  for (let round = 0; round < 150; round++) {
+  for (let round = 0; round < 100; round++) {
     fillQueue(left, randomLeft, builtIn.loss === 'crossEntropy');
     fillQueue(right, randomRight, builtIn.loss === 'crossEntropy');
     expect(kernels.learnMany(12, batch)).toBe(learnMany(left, 12, batch));
@@ -171,7 +171,7 @@ describe('functions that are built in as well', () => {
   });
 
   // The engine's exp and tanh are its own: sigmoid and tanh are within 1.2e-7 of the true ones, Math's within 1e-16.
-  test.each(RULES)('stay within 5e-6 in parameters, outputs and losses over 1800 samples: %o', (rule) => {
+  test.each(RULES)('stay within 5e-6 in parameters, outputs and losses over 1200 samples: %o', (rule) => {
     for (const name of ['sigmoid', 'tanh'] as const) {
       for (const batch of [1, 5]) {
         const hidden = race(
@@ -421,10 +421,12 @@ describe('a network with own functions', () => {
   });
 });
 
-/** Of 100,000 steps in every way of calling, and as many calls of `besides`. */
+/** Of 100,000 steps in every way of calling, with `besides` called once in each, after a warm-up. */
 function heapUse(kernels: Kernels, besides: () => unknown): { bytesPerStep: number; gcEvents: number } {
-  const steps = (count: number): void => {
-    for (let step = 0; step < count; step += 20) {
+  const meter = new HeapMeter();
+  const measured = (count: number): { bytesPerStep: number; gcEvents: number } => {
+    meter.start();
+    for (let step = 0; step < count; step += 28) {
       kernels.learnMany(10);
       kernels.learnMany(12, 3);
       kernels.forwardMany(12);
@@ -432,15 +434,17 @@ function heapUse(kernels: Kernels, besides: () => unknown): { bytesPerStep: numb
         kernels.forward();
         kernels.learn();
       }
-      for (let i = 0; i < 20; i++) besides();
+      for (let i = 0; i < 28; i++) besides();
     }
+    const { allocatedBytes, gcEvents } = meter.stop();
+    return { bytesPerStep: allocatedBytes / count, gcEvents };
   };
-  const meter = new HeapMeter();
-  for (let round = 0; round < 5; round++) steps(10_000);
-  meter.start();
-  steps(100_000);
-  const { allocatedBytes, gcEvents } = meter.stop();
-  return { bytesPerStep: allocatedBytes / 100_000, gcEvents };
+  // The compiler works beside the steps: on a busy machine it takes longer.
+  for (let round = 0; round < 10; round++) {
+    const { bytesPerStep } = measured(10_000);
+    if (round >= 3 && bytesPerStep < 1) break;
+  }
+  return measured(100_000);
 }
 
 const use = (own: object) => () => separateFunctions({ ...CONFIG, ...own });
