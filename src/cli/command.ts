@@ -108,14 +108,15 @@ async function run(args: string[]): Promise<number> {
   }
   const { readConfig } = await import('../config.ts');
   const { runStream } = await import('./run.ts');
-  return runStream(await completeConfig(readConfig(values.config)), streamOptions(values));
+  const options = streamOptions(values);
+  return runStream(await completeConfig(readConfig(values.config), options.forMs), options);
 }
 
 /** Where the config leaves it to us, hears what the board prints, and says what was decided. */
-async function completeConfig(config: Config): Promise<Config> {
+async function completeConfig(config: Config, forMs: number | undefined): Promise<Config> {
   if (config.input.format !== 'auto') return config;
   const { recogniseInput } = await import('../service/recognise-input.ts');
-  const { config: complete, because } = await recogniseInput(config, sayAside);
+  const { config: complete, because } = await recogniseInput(config, forMs, sayAside);
   const { format, columns, label } = complete.input;
   sayAside(`Recognised ${format}: ${columns.join(', ')}; the class is "${label}" (${because.join('; ')}).`);
   return complete;

@@ -107,7 +107,7 @@ export class DurableLink {
 
   async #tryOpen(): Promise<void> {
     const path = this.#stableName ?? resolvePort(this.#options.port);
-    const stableName = this.#stableName ?? nameIfThere(path);
+    const stableName = this.#stableName ?? stableNameOf(path);
     const link = await SerialLink.open(
       { ...this.#options, path },
       {
@@ -121,7 +121,7 @@ export class DurableLink {
     );
     if (this.#closed) return link.close();
     this.#link = link;
-    this.#stableName = stableName ?? path;
+    this.#stableName = stableName;
     if (this.#awaySinceMs !== undefined) this.#awayMs += performance.now() - this.#awaySinceMs;
     this.#awaySinceMs = undefined;
     this.#opens += 1;
@@ -153,15 +153,16 @@ export class DurableLink {
 }
 
 /**
- * A name that follows the device; the path itself where there is none, as for a pseudo-terminal.
+ * A name below /dev/serial that follows the device; undefined where there is none (yet: udev makes it a moment after the
+ * device), and then the config's word is looked up anew each time.
  * @throws EdgeloopError ELOOP_PORT if a console is on the port: it would take half of what the board sends
  */
-function nameIfThere(path: string): string | undefined {
+function stableNameOf(path: string): string | undefined {
   if (!existsSync(path)) return undefined; // opening it will say so
   const device = realpathSync(path);
   const port = listPorts().find((port) => port.path === device);
   if (port?.consoleProblem) throw new EdgeloopError('ELOOP_PORT', `${path}: ${port.consoleProblem}`);
-  return port?.stableName ?? path;
+  return port?.stableName === device ? undefined : port?.stableName;
 }
 
 function isAbsent(error: unknown): error is EdgeloopError {

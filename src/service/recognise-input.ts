@@ -18,18 +18,20 @@ export interface RecognisedInput {
 }
 
 /**
+ * @param silentMsMax give up when nothing was heard for so long; undefined: wait for a board for ever
  * @param onNotice told when the port is away and waited for
  * @throws EdgeloopError ELOOP_STREAM if what is heard cannot be learned from, with what to do
  */
 export async function recogniseInput(
   config: Config,
+  silentMsMax: number | undefined,
   onNotice: (text: string) => void,
 ): Promise<RecognisedInput> {
   onNotice(`Listening to ${config.serial.port} to find out what it prints.`);
-  let { sample, path } = await listen(config, LISTEN_MS, onNotice);
+  let { sample, path } = await listen(config, LISTEN_MS, silentMsMax, onNotice);
   let { recognition, format } = recogniseFormat(sample);
   if (recognition.kind === 'frames' && format === undefined) {
-    ({ sample, path } = await listen(config, LISTEN_FRAMES_MS, onNotice));
+    ({ sample, path } = await listen(config, LISTEN_FRAMES_MS, silentMsMax, onNotice));
     ({ recognition, format } = recogniseFormat(sample));
   }
   if (format === undefined) throw unknownError(recognition, path);
@@ -40,14 +42,19 @@ export async function recogniseInput(
 async function listen(
   { serial }: Config,
   forMs: number,
+  silentMsMax: number | undefined,
   onNotice: (text: string) => void,
 ): Promise<{ sample: Sample; path: string }> {
   const done = Promise.withResolvers<void>();
   const sample = new Sample(nowUs());
   let path = serial.port;
   let timer: NodeJS.Timeout | undefined;
+  const silence = (): void =>
+    done.reject(streamError(path, 'expected bytes from the board, got none in the time given.'));
+  const silent = silentMsMax === undefined ? undefined : setTimeout(silence, silentMsMax);
   const link = await DurableLink.open(serial, {
     onBytes(bytes, count) {
+      clearTimeout(silent);
       sample.add(bytes, count, nowUs());
       timer ??= setTimeout(done.resolve, forMs);
       if (sample.isFull) done.resolve();
@@ -61,6 +68,7 @@ async function listen(
     return { sample, path };
   } finally {
     clearTimeout(timer);
+    clearTimeout(silent);
     await link.close();
   }
 }

@@ -184,6 +184,15 @@ describe('edgeloop run', () => {
     expect(second.stderr).toMatch(/inputs: expected \[.*\], got \["ax","ay"\]/);
   });
 
+  it('gives up on a silent board when the time is up, with format = "auto"', async () => {
+    writeFileSync(config, `[serial]\nport = "${portName()}"\n[input]\nformat = "auto"\n`);
+    const { status, stderr } = await start('--for', '1s').ended;
+    expect(stderr).toMatch(
+      /^Listening to .*board to find out what it prints\.\nedgeloop: ELOOP_STREAM: .*got none/,
+    );
+    expect(status).toBe(1);
+  });
+
   it('learns from frames, and refuses a board that describes other columns', async () => {
     const session = {
       rateHz: 100,
