@@ -157,7 +157,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'network.seed': integer(0, 2 ** 31 - 1, 'of the initial weights', 1),
   'output.line': {
     about:
-      'sent to the board with each prediction, with {class}, {index}, {probability} filled in; "": nothing',
+      'sent to the board as it stands, with {class}, {index}, {probability} filled in, e.g. "{class}\\n"; "": nothing',
     default: '',
     expected: `a text of up to ${REPLY_CHARS_MAX} characters`,
     accepts: (value) => typeof value === 'string' && value.length <= REPLY_CHARS_MAX,

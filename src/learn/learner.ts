@@ -28,7 +28,7 @@ export const SCORE = {
   correct: 4,
   majorityCorrect: 5,
   lastLabelCorrect: 6,
-  /** Rows whose label differs from that of the row before. */
+  /** Rows whose label differs from the last one, with no gap between. */
   changes: 7,
   changesCorrect: 8,
   /** Fading mean of the loss, NaN before the first step. */

@@ -33,7 +33,7 @@ export interface Status {
   readonly loss: number;
   readonly accuracy: number;
   readonly baselines: { readonly majority: number; readonly lastLabel: number };
-  /** Rows whose label differs from that of the row before. */
+  /** Rows whose label differs from the last one, with no gap between. */
   readonly changes: number;
   readonly changesCorrect: number;
   readonly dropped: Drops;
