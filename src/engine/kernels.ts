@@ -26,6 +26,12 @@ export interface Kernels {
   learnMany(count: number, batch?: number): number;
 }
 
+/** `learnAt` of paced.ts beside `forward`; of networks with plain SGD. Of a linear model errorMax has no meaning. */
+export interface PacedKernels {
+  forward(): void;
+  learnAt(rate: number, capped: number, errorMax: number): number;
+}
+
 type Setter = (...values: number[]) => void;
 
 export interface Exports {
@@ -43,6 +49,9 @@ export interface Exports {
   readonly setOptimiser: Setter;
   readonly setQueue: Setter;
   readonly setBatch: Setter;
+  learnAt(rate: number, capped: number, errorMax: number): number;
+  forwardLinear(): void;
+  learnLinearAt(rate: number, capped: number): number;
   readonly setTeam: Setter;
   readonly setLeader: Setter;
   lead(count: number, batch: number): number;
@@ -56,7 +65,7 @@ let compiled: WebAssembly.Module | undefined;
  * Lays kernels over a network. An instance of its own for every network and thread; a call allocates nothing.
  * @param memory the arena that `network` lies in
  */
-export function openKernels(memory: WebAssembly.Memory, network: Network): Kernels {
+export function openKernels(memory: WebAssembly.Memory, network: Network): Kernels & PacedKernels {
   const exports = instantiate(memory, network, network.parts);
   const capacity = network.config.queueSamples ?? 0;
   return {
@@ -72,7 +81,14 @@ export function openKernels(memory: WebAssembly.Memory, network: Network): Kerne
       if (!(batch >= 1)) assert.fail('a batch has at least one sample');
       return exports.learnMany(count, batch);
     },
+    learnAt: exports.learnAt,
   };
+}
+
+/** @param model from `openLinear` */
+export function openLinearKernels(memory: WebAssembly.Memory, model: Network): PacedKernels {
+  const { forwardLinear, learnLinearAt } = instantiate(memory, model, model.parts);
+  return { forward: forwardLinear, learnAt: learnLinearAt };
 }
 
 /** @param parts where the instance finds what it works on: those of the network, or some of its own in their place */
@@ -106,7 +122,7 @@ function describe(exports: Exports, { config, rule }: Network, parts: Network['p
   );
   const at = (...names: (keyof typeof parts)[]): number[] => names.map((name) => parts[name].offset);
   exports.setParameters(...at('weights1', 'bias1', 'weights2', 'bias2'));
-  exports.setActivations(...at('inputs', 'hidden', 'outputs', 'probabilities', 'targets'));
+  exports.setActivations(...at('inputs', 'hidden', 'outputs', 'probabilities', 'targets', 'offsets'));
   exports.setDeltas(...at('delta1', 'delta2', 'step1', 'step2', 'loss', 'parameterBound'));
   exports.setOptimiser(...at('gradient', 'moment1', 'moment2', 'momentBounds', 'biasCorrections'));
   exports.setQueue(...at('queueInputs', 'queueTargets', 'queueOutputs', 'queueLosses'));

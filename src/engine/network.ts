@@ -83,6 +83,7 @@ type NetworkParts = {
   readonly outputs: Part<'float32'>;
   readonly probabilities: Part<'float32'>;
   readonly targets: Part<'float32'>;
+  readonly offsets: Part<'float32'>;
   readonly delta1: Part<'float32'>;
   readonly delta2: Part<'float32'>;
   readonly step1: Part<'float32'>;
@@ -178,6 +179,7 @@ export function planNetwork(plan: ArenaPlan, config: NetworkConfig): NetworkPart
     outputs: plan.float32('network.outputs', outputs), //              y [K]
     probabilities: plan.float32('network.probabilities', outputs), //  softmax(y) [K], crossEntropy only
     targets: plan.float32('network.targets', outputs), //              t [K]; one-hot for crossEntropy
+    offsets: plan.float32('network.offsets', config.loss === 'crossEntropy' ? outputs : 0), // [K], see paced.ts
     delta1: plan.float32('network.delta1', padded), //                 dL/dz1 [H]
     delta2: plan.float32('network.delta2', outputs), //                dL/dz2 [K]
     step1: plan.float32('network.step1', padded), //                   η·delta1 [H]

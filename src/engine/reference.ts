@@ -194,13 +194,18 @@ export function derivative(activation: Activation, a: number): number {
 }
 
 /** probabilities = e^(y − max y) / Σ e^(y − max y) */
-export function softmax({ config, outputs, probabilities }: Network): void {
+export function softmax(network: Network): void {
+  softmaxOf(network, network.outputs);
+}
+
+/** The same of other logits than the outputs. @param logits [K] */
+export function softmaxOf({ config, probabilities }: Network, logits: Float32Array): void {
   const count = config.outputs;
-  let largest = outputs[0];
-  for (let k = 1; k < count; k++) largest = outputs[k] > largest ? outputs[k] : largest;
+  let largest = logits[0];
+  for (let k = 1; k < count; k++) largest = logits[k] > largest ? logits[k] : largest;
   lanes32.fill(0);
   for (let k = 0; k < count; k++) {
-    const power = exp(fround(outputs[k] - largest));
+    const power = exp(fround(logits[k] - largest));
     probabilities[k] = power;
     lanes32[k % LANES] = lanes32[k % LANES] + power;
   }
@@ -209,7 +214,7 @@ export function softmax({ config, outputs, probabilities }: Network): void {
 }
 
 /** BP1: delta2 = dL/dy ⊙ g'(z2), and the loss. */
-function outputDelta(network: Network): void {
+export function outputDelta(network: Network): void {
   if (network.config.loss === 'crossEntropy') crossEntropyDelta(network);
   else squaredDelta(network);
 }
@@ -253,7 +258,7 @@ export function hiddenDelta({ config, weights2, delta1, delta2, hidden, hiddenPa
 
 function learnOuterProduct(network: Network): number {
   clipDeltas(network);
-  scaleSteps(network);
+  scaleSteps(network, network.rule.learningRate);
   if (!outerProductStaysFinite(network)) return SKIPPED;
   updateOuterProduct(network);
   return LEARNED;
@@ -270,25 +275,26 @@ function clipDeltas({ rule, inputs, hidden, delta1, delta2 }: Network): void {
 }
 
 /** Σ values², in float64, where squares of float32 values cannot overflow. */
-function squaredNorm(values: Float32Array): number {
+export function squaredNorm(values: Float32Array): number {
   lanes64.fill(0);
   for (let i = 0; i < values.length; i++) lanes64[i % LANES] += values[i] * values[i];
   return lanes64[0] + lanes64[1] + (lanes64[2] + lanes64[3]);
 }
 
-function clippingScale(clipNorm: number, squared: number): number {
+/** What brings a vector of this squared norm down to `clipNorm`; 1 if it is below. */
+export function clippingScale(clipNorm: number, squared: number): number {
   const norm = Math.sqrt(squared);
   return norm > clipNorm ? fround(clipNorm / norm) : 1;
 }
 
-/** step = η·delta, of which BP3 and BP4 need only the product with what went into the layer. */
-function scaleSteps({ rule, delta1, delta2, step1, step2 }: Network): void {
-  for (let h = 0; h < delta1.length; h++) step1[h] = rule.learningRate * delta1[h];
-  for (let k = 0; k < delta2.length; k++) step2[k] = rule.learningRate * delta2[k];
+/** step = η·delta, of which BP3 and BP4 need only the product with what went into the layer. @param rate η, float32 */
+export function scaleSteps({ delta1, delta2, step1, step2 }: Network, rate: number): void {
+  for (let h = 0; h < delta1.length; h++) step1[h] = rate * delta1[h];
+  for (let k = 0; k < delta2.length; k++) step2[k] = rate * delta2[k];
 }
 
 /** max(|values|); NaN if one of them is. */
-function largestMagnitude(values: Float32Array): number {
+export function largestMagnitude(values: Float32Array): number {
   let largest = 0;
   for (let i = 0; i < values.length; i++) largest = Math.max(largest, Math.abs(values[i]));
   return largest;
@@ -299,23 +305,31 @@ function largestMagnitude(values: Float32Array): number {
  * on all changes is far from overflow: this costs O(D + H + K). Only when that bound trips (or something is NaN)
  * every new value is computed, without writing it; if they are all finite the bound starts anew at the largest.
  */
-function outerProductStaysFinite(network: Network): boolean {
+export function outerProductStaysFinite(network: Network): boolean {
   const change1 = largestMagnitude(network.step1) * Math.max(1, largestMagnitude(network.inputs));
   const change2 = largestMagnitude(network.step2) * Math.max(1, largestMagnitude(network.hidden));
-  const bound = (network.parameterBound[0] + Math.max(change1, change2)) * ROUNDING_MARGIN;
-  if (bound <= SAFE_BOUND) {
-    network.parameterBound[0] = bound;
-    return true;
-  }
-  const largest = largestAfterOuterProduct(network);
-  if (!(largest < Infinity)) return false;
-  network.parameterBound[0] = Math.max(1, largest);
+  if (raiseBound(network, Math.max(change1, change2))) return true;
+  return startBound(network, Math.max(largestAfterUpdate1(network), largestAfterUpdate2(network)));
+}
+
+/** Raises the bound on all parameters by `change`. @returns whether it is still far from overflow; else it stays */
+export function raiseBound({ parameterBound }: Network, change: number): boolean {
+  const bound = (parameterBound[0] + change) * ROUNDING_MARGIN;
+  if (!(bound <= SAFE_BOUND)) return false;
+  parameterBound[0] = bound;
   return true;
 }
 
-/** The largest |parameter| that the update would leave: Infinity or NaN if one were not finite. */
-function largestAfterOuterProduct(network: Network): number {
-  const { config, weights1, bias1, weights2, bias2, inputs, hidden, step1, step2, hiddenPadded } = network;
+/** The bound starts anew at the `largest` parameter to come. @returns whether that is finite; else the bound stays */
+export function startBound({ parameterBound }: Network, largest: number): boolean {
+  if (!(largest < Infinity)) return false;
+  parameterBound[0] = Math.max(1, largest);
+  return true;
+}
+
+/** The largest |parameter| of layer 1 that the update would leave: Infinity or NaN if one were not finite. */
+export function largestAfterUpdate1(network: Network): number {
+  const { config, weights1, bias1, inputs, step1, hiddenPadded } = network;
   let largest = 0;
   for (let h = 0; h < hiddenPadded; h++) {
     largest = Math.max(largest, Math.abs(fround(bias1[h] - step1[h])));
@@ -325,6 +339,13 @@ function largestAfterOuterProduct(network: Network): number {
       largest = Math.max(largest, Math.abs(fround(weight - fround(step1[h] * inputs[d]))));
     }
   }
+  return largest;
+}
+
+/** The same of layer 2. */
+function largestAfterUpdate2(network: Network): number {
+  const { config, weights2, bias2, hidden, step2, hiddenPadded } = network;
+  let largest = 0;
   for (let k = 0; k < config.outputs; k++) {
     largest = Math.max(largest, Math.abs(fround(bias2[k] - step2[k])));
     for (let h = 0; h < hiddenPadded; h++) {
@@ -336,8 +357,12 @@ function largestAfterOuterProduct(network: Network): number {
 }
 
 /** BP3, BP4 and the update: W −= (η·delta)·inputᵀ, b −= η·delta. */
-function updateOuterProduct(network: Network): void {
-  const { config, weights1, bias1, weights2, bias2, inputs, hidden, step1, step2, hiddenPadded } = network;
+export function updateOuterProduct(network: Network): void {
+  updateLayer1(network);
+  updateLayer2(network);
+}
+
+export function updateLayer1({ config, weights1, bias1, inputs, step1, hiddenPadded }: Network): void {
   const D = config.inputs;
   for (let first = 0, w = 0; first < hiddenPadded; first += PANEL) {
     for (let d = 0; d < D; d++) {
@@ -346,6 +371,9 @@ function updateOuterProduct(network: Network): void {
     }
   }
   for (let h = 0; h < hiddenPadded; h++) bias1[h] = bias1[h] - step1[h];
+}
+
+function updateLayer2({ config, weights2, bias2, hidden, step2, hiddenPadded }: Network): void {
   for (let k = 0, w = 0; k < config.outputs; k++) {
     for (let h = 0; h < hiddenPadded; h++, w++) weights2[w] = weights2[w] - fround(step2[k] * hidden[h]);
     bias2[k] = bias2[k] - step2[k];

@@ -20,6 +20,24 @@ export const RECORD = {
   row: 1,
   /** The stream was interrupted here; the datum is the number of rows refused or lost, as far as known. */
   gap: 2,
+  /** From here on rows that bring no label of their own have this one; the datum is the class index, or NO_LABEL. */
+  label: 3,
+  /** The span labelled last was labelled wrongly; the datum is its right class, or NO_LABEL. */
+  undo: 4,
+  /** From here on this is frozen and nothing else; the datum is a sum of FREEZE. */
+  freeze: 5,
+  /** An anomaly detector learns anew from here. */
+  relearn: 6,
+} as const;
+
+/** What a record of kind `freeze` may hold still. */
+export const FREEZE = {
+  /** Weights. */
+  network: 1,
+  /** Running statistics of the inputs. */
+  scaler: 2,
+  /** Which candidate answers. */
+  winner: 4,
 } as const;
 
 /** The datum of a row without a label. */
@@ -139,6 +157,18 @@ export class RingWriter extends RingViews {
     const slot = this.#writeHead(RECORD.row, datum, timeUs);
     this.values.set(row, slot * this.columns);
     return true;
+  }
+
+  /**
+   * Puts a record without values among the rows: label, undo, freeze or relearn.
+   * @returns its sequence number, or −1 while there is no room
+   */
+  pushControl(kind: number, datum: number, timeUs: number): number {
+    const taken = (this.#nextLow - Atomics.load(this.control, CONTROL.read)) | 0;
+    if (taken >= this.capacity) return -1;
+    const sequence = this.#nextHigh * TWO_POW_32 + (this.#nextLow >>> 0);
+    this.#writeHead(kind, datum, timeUs);
+    return sequence;
   }
 
   /** The next row does not follow the one before: a gap record goes before it. @param lost rows known to be missing */

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Case, FACTORS, longRunHash, pairwiseGrid, runCase, runCases } from './kernels.ts';
+import { type Case, FACTORS, longRunHash, pairwiseGrid, runCase, runCases, runPacedCase } from './kernels.ts';
 
 /** Of the arithmetic as it is defined; changes only with the arithmetic version. */
 const LONG_RUN_HASH = '1048c451c91c3b4e64c34e270cb238f5288e456a58a3bcb19258d2d7ac1145d2';
@@ -28,6 +28,33 @@ describe('kernels and reference', () => {
     for (const optimiser of FACTORS.optimiser) {
       for (const batch of [1, 5]) runCase({ ...CASE, optimiser, batch, data: 'extreme' }, 5_000);
     }
+  });
+
+  test('give the same bytes at rates chosen step by step, of networks and of linear models', () => {
+    const sum = { learned: 0, skipped: 0 };
+    for (const shape of FACTORS.shape) {
+      for (const hiddenActivation of FACTORS.hiddenActivation) {
+        for (const loss of FACTORS.loss) {
+          for (const data of FACTORS.data) {
+            const of = {
+              ...CASE,
+              shape,
+              hiddenActivation,
+              loss,
+              data,
+              outputActivation: 'identity',
+            } as const;
+            for (const linear of [false, true]) {
+              const outcome = runPacedCase(of, 40, linear);
+              sum.learned += outcome.learned;
+              sum.skipped += outcome.skipped;
+            }
+          }
+        }
+      }
+    }
+    expect(sum.learned).toBeGreaterThan(60_000);
+    expect(sum.skipped).toBeGreaterThan(2_000);
   });
 
   test('give the same bytes after a long run as on every other machine', () => {

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import type { Piscina } from 'piscina';
 import { ArenaPlan } from '../../src/engine/arena.ts';
-import { openKernels } from '../../src/engine/kernels.ts';
+import { openKernels, openLinearKernels } from '../../src/engine/kernels.ts';
 import {
   ACTIVATIONS,
   type Activation,
@@ -22,6 +22,7 @@ import {
   writeParameters,
 } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
+import * as paced from '../../src/engine/paced.ts';
 import * as reference from '../../src/engine/reference.ts';
 import { type TeamParts, planTeam } from '../../src/engine/team.ts';
 import { LearningTeam } from '../../src/learn/parallel.ts';
@@ -371,6 +372,67 @@ function learnSingly(network: Network, kernels: ReturnType<typeof openKernels>, 
     network.queueLosses[sample] = loss[0];
   }
   return learned;
+}
+
+/** Rates and limits of paced steps, in turn. */
+const PACES = [
+  [0.1, 0, Infinity],
+  [0.5, 1, Infinity],
+  [0.05, 1, 0.4],
+  [1, 0, 0.01],
+] as const;
+
+/**
+ * Paced steps of a network, or of the linear model with as many outputs, against the reference, sample by sample;
+ * with crossEntropy under random offsets.
+ */
+export function runPacedCase(of: Case, samples: number, linear: boolean): Outcome {
+  const config = { ...configOf({ ...of, optimiser: 'sgd', limits: 'none' }) };
+  const [expected, actual] = memories.map((memory) => {
+    return linear ? openLinearIn(memory, config) : openIn(memory, config);
+  });
+  for (const network of [expected, actual]) setParameters(network, of);
+  const kernels = linear ? openLinearKernels(memories[1], actual) : openKernels(memories[1], actual);
+  const forward = linear ? paced.forwardLinear : reference.forward;
+  const learnAt = linear ? paced.learnLinearAt : paced.learnAt;
+  const random = mulberry32(13);
+  const outcome: Outcome = { bytes: 0, learned: 0, skipped: 0 };
+  for (let sample = 0; sample < samples; sample++) {
+    if (sample % QUEUE_SAMPLES === 0) drawSamples([expected, actual], of, random);
+    const at = sample % QUEUE_SAMPLES;
+    for (let k = 0; k < expected.offsets.length; k++) {
+      expected.offsets[k] = k < config.outputs ? 4 * random() - 4 : 0;
+    }
+    actual.offsets.set(expected.offsets);
+    for (const network of [expected, actual]) takeSample(network, at);
+    forward(expected);
+    kernels.forward();
+    const [rate, capped, errorMax] = PACES[sample % PACES.length];
+    const learned = learnAt(expected, rate, capped, errorMax);
+    const where = (): string => `${JSON.stringify(of)}, ${linear ? 'linear' : 'paced'}, sample ${sample}`;
+    assert.equal(kernels.learnAt(rate, capped, errorMax), learned, where());
+    outcome.bytes += compare(expected, actual, where);
+    if (learned === reference.LEARNED) outcome.learned += 1;
+    else outcome.skipped += 1;
+  }
+  return outcome;
+}
+
+function openLinearIn(memory: WebAssembly.Memory, { inputs, outputs, loss }: NetworkConfig): Network {
+  const config = { ...paced.linearConfig(inputs, outputs, loss), queueSamples: QUEUE_SAMPLES };
+  const plan = new ArenaPlan();
+  const parts = paced.planLinear(plan, config);
+  assert(plan.sizeBytes <= memory.buffer.byteLength);
+  new Uint8Array(memory.buffer).fill(0);
+  return paced.openLinear(memory.buffer, config, parts);
+}
+
+function takeSample(
+  { inputs, targets, outputsPadded, queueInputs, queueTargets }: Network,
+  at: number,
+): void {
+  inputs.set(queueInputs.subarray(at * inputs.length, (at + 1) * inputs.length));
+  targets.set(queueTargets.subarray(at * outputsPadded, (at + 1) * outputsPadded));
 }
 
 /** Runs cases one after the other and adds up. */

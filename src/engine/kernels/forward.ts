@@ -244,7 +244,8 @@ export function forwardOutputsFromLanes(lanes: usize, bias: usize, y: usize): vo
   if (loss == CROSS_ENTROPY) softmax(y);
 }
 
-function softmax(y: usize): void {
+/** probabilities = softmax of the logits at `y` */
+export function softmax(y: usize): void {
   const last = <usize>(outputVectors - 1) * VECTOR;
   let largest = v128.bitselect(v128.load(y + last), f32x4.splat(-Infinity), outputMask);
   for (let at: usize = 0; at < last; at += VECTOR) largest = f32x4.max(largest, v128.load(y + at));

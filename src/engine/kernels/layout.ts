@@ -55,6 +55,7 @@ export let hidden: usize = 0;
 export let outputs: usize = 0;
 export let probabilities: usize = 0;
 export let targets: usize = 0;
+export let offsets: usize = 0;
 export let delta1: usize = 0;
 export let delta2: usize = 0;
 export let step1: usize = 0;
@@ -158,12 +159,14 @@ export function setActivations(
   outputsAt: usize,
   probabilitiesAt: usize,
   targetsAt: usize,
+  offsetsAt: usize,
 ): void {
   inputs = inputsAt;
   hidden = hiddenAt;
   outputs = outputsAt;
   probabilities = probabilitiesAt;
   targets = targetsAt;
+  offsets = offsetsAt;
 }
 
 export function setDeltas(

@@ -41,11 +41,26 @@ export function largestHidden(): f64 {
 export function learn(x: usize): i32 {
   hiddenDelta(hidden, PANEL, delta2, delta1);
   const scale = clippingScaleOf(x);
-  const largest1 = scaleSteps(delta1, step1, <usize>P * PANEL, scale);
-  const largest2 = scaleSteps(delta2, step2, <usize>outputVectors * VECTOR, scale);
+  return takeStep(x, learningRate, scale);
+}
+
+/** deltas *= scale, then the update at the rate given. @returns 1, or 0 if the step was skipped */
+export function takeStep(x: usize, rate: f32, scale: f32): i32 {
+  const largest1 = scaleSteps(delta1, step1, <usize>P * PANEL, rate, scale);
+  const largest2 = scaleSteps(delta2, step2, <usize>outputVectors * VECTOR, rate, scale);
   if (!staysFinite(x, largest1, largest2)) return 0;
   updateHidden(x);
   updateOutputs();
+  return 1;
+}
+
+/** The same of layer 1 alone, for a linear model. */
+export function takeLinearStep(x: usize, rate: f32): i32 {
+  const largest1 = scaleSteps(delta1, step1, <usize>P * PANEL, rate, 1);
+  if (!raiseBound(largest1 * max<f64>(1, largestMagnitude(x, D)))) {
+    if (!startBound(largestLane(largestAfterUpdate1(x, i32x4.splat(0))))) return 0;
+  }
+  updateHidden(x);
   return 1;
 }
 
@@ -62,12 +77,12 @@ export function clippingScale(squared: f64): f32 {
   return norm > clipNorm ? <f32>(clipNorm / norm) : 1;
 }
 
-/** delta *= scale, step = η·delta. @returns the largest |step| */
-function scaleSteps(delta: usize, step: usize, size: usize, scale: f32): f64 {
+/** delta *= scale, step = rate·delta. @returns the largest |step| */
+function scaleSteps(delta: usize, step: usize, size: usize, rate: f32, scale: f32): f64 {
   let largest = i32x4.splat(0);
   for (let at: usize = 0; at < size; at += VECTOR) {
     const clipped = f32x4.mul(v128.load(delta + at), f32x4.splat(scale));
-    const scaled = f32x4.mul(f32x4.splat(learningRate), clipped);
+    const scaled = f32x4.mul(f32x4.splat(rate), clipped);
     v128.store(delta + at, clipped);
     v128.store(step + at, scaled);
     largest = largerMagnitude(largest, scaled);
@@ -78,20 +93,26 @@ function scaleSteps(delta: usize, step: usize, size: usize, scale: f32): f64 {
 function staysFinite(x: usize, largest1: f64, largest2: f64): bool {
   const change1 = largest1 * max<f64>(1, largestMagnitude(x, D));
   const change2 = largest2 * largestHidden();
-  const bound = (load<f64>(parameterBound) + max<f64>(change1, change2)) * ROUNDING_MARGIN;
-  if (bound <= SAFE_BOUND) {
-    store<f64>(parameterBound, bound);
-    return true;
-  }
-  const largest = largestAfterUpdate(x);
+  if (raiseBound(max<f64>(change1, change2))) return true;
+  return startBound(largestLane(largestAfterUpdate2(largestAfterUpdate1(x, i32x4.splat(0)))));
+}
+
+/** As in src/engine/reference.ts. */
+function raiseBound(change: f64): bool {
+  const bound = (load<f64>(parameterBound) + change) * ROUNDING_MARGIN;
+  if (!(bound <= SAFE_BOUND)) return false;
+  store<f64>(parameterBound, bound);
+  return true;
+}
+
+function startBound(largest: f64): bool {
   if (!(largest < Infinity)) return false;
   store<f64>(parameterBound, max<f64>(1, largest));
   return true;
 }
 
-/** The largest |parameter| that the update would leave. */
-function largestAfterUpdate(x: usize): f64 {
-  let largest = i32x4.splat(0);
+/** `largest` with the |parameters| of layer 1 that the update would leave. */
+function largestAfterUpdate1(x: usize, largest: v128): v128 {
   const size = <usize>P * PANEL;
   for (let at: usize = 0; at < size; at += VECTOR) {
     const step = v128.load(step1 + at);
@@ -102,6 +123,12 @@ function largestAfterUpdate(x: usize): f64 {
       largest = largerMagnitude(largest, f32x4.sub(v128.load(w), change));
     }
   }
+  return largest;
+}
+
+/** The same of layer 2. */
+function largestAfterUpdate2(largest: v128): v128 {
+  const size = <usize>P * PANEL;
   let w = weights2;
   for (let k = 0; k < K; k++, w += rowStride) {
     const step = v128.load32_splat(step2 + (<usize>k << 2));
@@ -111,7 +138,7 @@ function largestAfterUpdate(x: usize): f64 {
       largest = largerMagnitude(largest, f32x4.sub(v128.load(w + at), change));
     }
   }
-  return largestLane(largest);
+  return largest;
 }
 
 /** W1 −= step1·xᵀ, b1 −= step1 */
