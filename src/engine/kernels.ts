@@ -26,10 +26,10 @@ export interface Kernels {
   learnMany(count: number, batch?: number): number;
 }
 
-/** `learnAt` of paced.ts beside `forward`; of networks with plain SGD. Of a linear model errorMax has no meaning. */
+/** `forward` and `learnPaced` of a network with plain SGD, or `forwardLinear` and `learnLinearPaced` of a linear model. */
 export interface PacedKernels {
   forward(): void;
-  learnAt(rate: number, capped: number, errorMax: number): number;
+  learnPaced(): number;
 }
 
 type Setter = (...values: number[]) => void;
@@ -49,9 +49,9 @@ export interface Exports {
   readonly setOptimiser: Setter;
   readonly setQueue: Setter;
   readonly setBatch: Setter;
-  learnAt(rate: number, capped: number, errorMax: number): number;
+  learnPaced(): number;
   forwardLinear(): void;
-  learnLinearAt(rate: number, capped: number): number;
+  learnLinearPaced(): number;
   readonly setTeam: Setter;
   readonly setLeader: Setter;
   lead(count: number, batch: number): number;
@@ -81,14 +81,14 @@ export function openKernels(memory: WebAssembly.Memory, network: Network): Kerne
       if (!(batch >= 1)) assert.fail('a batch has at least one sample');
       return exports.learnMany(count, batch);
     },
-    learnAt: exports.learnAt,
+    learnPaced: exports.learnPaced,
   };
 }
 
 /** @param model from `openLinear` */
 export function openLinearKernels(memory: WebAssembly.Memory, model: Network): PacedKernels {
-  const { forwardLinear, learnLinearAt } = instantiate(memory, model, model.parts);
-  return { forward: forwardLinear, learnAt: learnLinearAt };
+  const { forwardLinear, learnLinearPaced } = instantiate(memory, model, model.parts);
+  return { forward: forwardLinear, learnPaced: learnLinearPaced };
 }
 
 /** @param parts where the instance finds what it works on: those of the network, or some of its own in their place */
@@ -123,7 +123,7 @@ function describe(exports: Exports, { config, rule }: Network, parts: Network['p
   const at = (...names: (keyof typeof parts)[]): number[] => names.map((name) => parts[name].offset);
   exports.setParameters(...at('weights1', 'bias1', 'weights2', 'bias2'));
   exports.setActivations(...at('inputs', 'hidden', 'outputs', 'probabilities', 'targets', 'offsets'));
-  exports.setDeltas(...at('delta1', 'delta2', 'step1', 'step2', 'loss', 'parameterBound'));
+  exports.setDeltas(...at('delta1', 'delta2', 'step1', 'step2', 'loss', 'pace', 'parameterBound'));
   exports.setOptimiser(...at('gradient', 'moment1', 'moment2', 'momentBounds', 'biasCorrections'));
   exports.setQueue(...at('queueInputs', 'queueTargets', 'queueOutputs', 'queueLosses'));
   exports.setBatch(...at('batchHidden', 'batchDelta1', 'batchDelta2'));

@@ -89,6 +89,7 @@ type NetworkParts = {
   readonly step1: Part<'float32'>;
   readonly step2: Part<'float32'>;
   readonly loss: Part<'float32'>;
+  readonly pace: Part<'float64'>;
   readonly parameterBound: Part<'float64'>;
   readonly gradient: Part<'float32'>;
   readonly moment1: Part<'float32'>;
@@ -103,6 +104,16 @@ type NetworkParts = {
   readonly batchDelta1: Part<'float32'>;
   readonly batchDelta2: Part<'float32'>;
 };
+
+/** Places in `pace`, which says how a paced step (paced.ts) is taken. */
+export const PACE = {
+  /** η, at most. */
+  rate: 0,
+  /** 1: the rate is capped at loss / (½·‖g‖² + 10⁻¹²); 0: it is not. */
+  capped: 1,
+  /** delta2 is scaled down to this Euclidean norm; Infinity: never. */
+  errorMax: 2,
+} as const;
 
 /** A network laid over an arena. The views are made once; a step works in them and allocates nothing. */
 export interface Network extends Views<NetworkParts> {
@@ -185,6 +196,7 @@ export function planNetwork(plan: ArenaPlan, config: NetworkConfig): NetworkPart
     step1: plan.float32('network.step1', padded), //                   η·delta1 [H]
     step2: plan.float32('network.step2', outputs), //                  η·delta2 [K]
     loss: plan.float32('network.loss', 1), //                          of the last sample learned
+    pace: plan.float64('network.pace', 3), //                          of paced steps: see PACE
     parameterBound: plan.float64('network.parameterBound', 1), //      no |parameter| is above it
     ...planOptimiser(plan, config, length),
     ...planQueue(plan, config),

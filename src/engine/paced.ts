@@ -1,5 +1,5 @@
 /**
- * Steps of plain SGD whose rate the caller chooses anew each time, and the linear model, which is layer 1 by itself.
+ * Steps of plain SGD at a pace that may change from step to step (`network.pace`), and the linear model, which is layer 1 by itself.
  * The definition to the bit, like reference.ts; the kernels give the same bytes.
  *
  * The rate may be capped at what would bring the loss to zero if it were linear along the gradient g (a step of
@@ -12,7 +12,7 @@
  * With crossEntropy the loss is taken of softmax(y + offsets): offsets of zero leave the usual loss, those of
  * log frequencies make the outputs free of them (logit adjustment, Menon et al. 2021, arXiv:2007.07314).
  */
-import { type Network, type NetworkConfig, openNetwork, planNetwork } from './network.ts';
+import { PACE, type Network, type NetworkConfig, openNetwork, planNetwork } from './network.ts';
 import {
   LEARNED,
   SKIPPED,
@@ -40,28 +40,27 @@ const { fround } = Math;
 const SQUARED_NORM_MIN = 1e-12;
 
 /**
- * One step on the sample whose `forward` was just computed, of a network with plain SGD. Reads targets and offsets;
- * overwrites probabilities, loss, deltas, steps and, unless the step is skipped, the parameters.
- * @param rate     η, at most
- * @param capped   1: the rate is capped as above; 0: it is not
- * @param errorMax delta2 is scaled down to this Euclidean norm; Infinity: never
+ * One step on the sample whose `forward` was just computed, of a network with plain SGD. Reads targets, offsets and
+ * pace; overwrites probabilities, loss, deltas, steps and, unless the step is skipped, the parameters.
  * @returns LEARNED or SKIPPED
  */
-export function learnAt(network: Network, rate: number, capped: number, errorMax: number): number {
+export function learnPaced(network: Network): number {
   adjustProbabilities(network);
   outputDelta(network);
-  limitError(network, errorMax);
+  limitError(network);
   hiddenDelta(network);
-  let eta = rate;
-  if (capped === 1) {
-    const squared1 = squaredNorm(network.delta1) * (1 + squaredNorm(network.inputs));
-    const squared2 = squaredNorm(network.delta2) * (1 + squaredNorm(network.hidden));
-    eta = Math.min(rate, network.loss[0] / (0.5 * (squared1 + squared2) + SQUARED_NORM_MIN));
-  }
-  scaleSteps(network, fround(eta));
+  const squared1 = squaredNorm(network.delta1) * (1 + squaredNorm(network.inputs));
+  const squared2 = squaredNorm(network.delta2) * (1 + squaredNorm(network.hidden));
+  scaleSteps(network, pacedRate(network, squared1 + squared2));
   if (!outerProductStaysFinite(network)) return SKIPPED;
   updateOuterProduct(network);
   return LEARNED;
+}
+
+/** @param squared ‖g‖² @returns η, float32 */
+function pacedRate({ pace, loss }: Network, squared: number): number {
+  if (pace[PACE.capped] === 0) return fround(pace[PACE.rate]);
+  return fround(Math.min(pace[PACE.rate], loss[0] / (0.5 * squared + SQUARED_NORM_MIN)));
 }
 
 /** probabilities = softmax(outputs + offsets); the sums lie in step2 for the moment. */
@@ -72,7 +71,8 @@ function adjustProbabilities(network: Network): void {
   softmaxOf(network, step2);
 }
 
-function limitError({ delta2 }: Network, errorMax: number): void {
+function limitError({ delta2, pace }: Network): void {
+  const errorMax = pace[PACE.errorMax];
   if (errorMax === Infinity) return;
   const scale = clippingScale(errorMax, squaredNorm(delta2));
   for (let k = 0; k < delta2.length; k++) delta2[k] = delta2[k] * scale;
@@ -82,10 +82,8 @@ function limitError({ delta2 }: Network, errorMax: number): void {
 
 /** @returns what the plan of a linear model with D inputs and K outputs is made of */
 export function linearConfig(inputs: number, outputs: number, loss: NetworkConfig['loss']): NetworkConfig {
-  return {
-    ...{ inputs, hidden: outputs, outputs, loss },
-    ...{ hiddenActivation: 'identity', outputActivation: 'identity', learningRate: 0 },
-  };
+  const identity = { hiddenActivation: 'identity', outputActivation: 'identity' } as const;
+  return { inputs, hidden: outputs, outputs, loss, learningRate: 0, ...identity };
 }
 
 /** Plans a linear model; layer 2 is there and never used. */
@@ -106,19 +104,15 @@ export function forwardLinear(model: Network): void {
   if (model.config.loss === 'crossEntropy') softmax(model);
 }
 
-/** As `learnAt`, without a limit of the error. */
-export function learnLinearAt(model: Network, rate: number, capped: number): number {
+/** As `learnPaced`. */
+export function learnLinearPaced(model: Network): number {
   adjustProbabilities(model);
   outputDelta(model);
-  let eta = rate;
-  if (capped === 1) {
-    const squared = squaredNorm(model.delta1) * (1 + squaredNorm(model.inputs));
-    eta = Math.min(rate, model.loss[0] / (0.5 * squared + SQUARED_NORM_MIN));
-  }
-  const { delta1, step1 } = model;
-  const rate32 = fround(eta);
-  for (let k = 0; k < delta1.length; k++) step1[k] = rate32 * delta1[k];
-  const change = largestMagnitude(step1) * Math.max(1, largestMagnitude(model.inputs));
+  limitError(model);
+  const { delta1, step1, inputs } = model;
+  const rate = pacedRate(model, squaredNorm(delta1) * (1 + squaredNorm(inputs)));
+  for (let k = 0; k < delta1.length; k++) step1[k] = rate * delta1[k];
+  const change = largestMagnitude(step1) * Math.max(1, largestMagnitude(inputs));
   if (!raiseBound(model, change) && !startBound(model, largestAfterUpdate1(model))) return SKIPPED;
   updateLayer1(model);
   return LEARNED;

@@ -374,7 +374,7 @@ function learnSingly(network: Network, kernels: ReturnType<typeof openKernels>, 
   return learned;
 }
 
-/** Rates and limits of paced steps, in turn. */
+/** What PACE names, in turn. */
 const PACES = [
   [0.1, 0, Infinity],
   [0.5, 1, Infinity],
@@ -394,7 +394,7 @@ export function runPacedCase(of: Case, samples: number, linear: boolean): Outcom
   for (const network of [expected, actual]) setParameters(network, of);
   const kernels = linear ? openLinearKernels(memories[1], actual) : openKernels(memories[1], actual);
   const forward = linear ? paced.forwardLinear : reference.forward;
-  const learnAt = linear ? paced.learnLinearAt : paced.learnAt;
+  const learn = linear ? paced.learnLinearPaced : paced.learnPaced;
   const random = mulberry32(13);
   const outcome: Outcome = { bytes: 0, learned: 0, skipped: 0 };
   for (let sample = 0; sample < samples; sample++) {
@@ -407,10 +407,10 @@ export function runPacedCase(of: Case, samples: number, linear: boolean): Outcom
     for (const network of [expected, actual]) takeSample(network, at);
     forward(expected);
     kernels.forward();
-    const [rate, capped, errorMax] = PACES[sample % PACES.length];
-    const learned = learnAt(expected, rate, capped, errorMax);
+    for (const network of [expected, actual]) network.pace.set(PACES[sample % PACES.length]);
+    const learned = learn(expected);
     const where = (): string => `${JSON.stringify(of)}, ${linear ? 'linear' : 'paced'}, sample ${sample}`;
-    assert.equal(kernels.learnAt(rate, capped, errorMax), learned, where());
+    assert.equal(kernels.learnPaced(), learned, where());
     outcome.bytes += compare(expected, actual, where);
     if (learned === reference.LEARNED) outcome.learned += 1;
     else outcome.skipped += 1;

@@ -47,7 +47,7 @@ export {
   setShape,
 } from './layout';
 
-export { forwardLinear, learnAt, learnLinearAt } from './paced';
+export { forwardLinear, learnLinearPaced, learnPaced } from './paced';
 export { setLeader, setTeam } from './team';
 export { setConstants } from './vector';
 

@@ -61,6 +61,7 @@ export let delta2: usize = 0;
 export let step1: usize = 0;
 export let step2: usize = 0;
 export let lossSlot: usize = 0;
+export let pace: usize = 0;
 export let parameterBound: usize = 0;
 export let gradient: usize = 0;
 export let moment1: usize = 0;
@@ -175,6 +176,7 @@ export function setDeltas(
   step1At: usize,
   step2At: usize,
   lossAt: usize,
+  paceAt: usize,
   parameterBoundAt: usize,
 ): void {
   delta1 = delta1At;
@@ -182,6 +184,7 @@ export function setDeltas(
   step1 = step1At;
   step2 = step2At;
   lossSlot = lossAt;
+  pace = paceAt;
   parameterBound = parameterBoundAt;
 }
 

@@ -18,24 +18,28 @@ import {
   offsets,
   outputVectors,
   outputs,
+  pace,
   step2,
   targets,
 } from './layout';
 
 const SQUARED_NORM_MIN: f64 = 1e-12;
+/** Places in `pace` after the rate, in bytes. */
+const CAPPED: usize = 8;
+const ERROR_MAX: usize = 16;
 
-export function learnAt(rate: f64, capped: i32, errorMax: f64): i32 {
+export function learnPaced(): i32 {
   adjustProbabilities();
   outputDelta(outputs, targets, delta2, lossSlot);
-  if (errorMax != Infinity) limitError(errorMax);
+  limitError();
   hiddenDelta(hidden, PANEL, delta2, delta1);
-  let eta = rate;
-  if (capped) {
+  let rate = load<f64>(pace);
+  if (load<f64>(pace, CAPPED) != 0) {
     const squared1 = squaredNorm(delta1, P * 16) * (1 + squaredNorm(inputs, D));
     const squared2 = squaredNorm(delta2, outputVectors * 4) * (1 + squaredNorm(hidden, P * 16));
-    eta = cappedRate(rate, squared1 + squared2);
+    rate = cappedRate(rate, squared1 + squared2);
   }
-  return takeStep(inputs, <f32>eta, 1);
+  return takeStep(inputs, <f32>rate, 1);
 }
 
 @inline function cappedRate(rate: f64, squared: f64): f64 {
@@ -51,7 +55,9 @@ function adjustProbabilities(): void {
   softmax(step2);
 }
 
-function limitError(errorMax: f64): void {
+function limitError(): void {
+  const errorMax = load<f64>(pace, ERROR_MAX);
+  if (errorMax == Infinity) return;
   const norm = sqrt<f64>(squaredNorm(delta2, outputVectors * 4));
   const scale = f32x4.splat(norm > errorMax ? <f32>(errorMax / norm) : 1);
   const end = <usize>outputVectors * VECTOR;
@@ -66,10 +72,13 @@ export function forwardLinear(): void {
 }
 
 /** `outputs` and `delta2` lie where hidden and delta1 do. */
-export function learnLinearAt(rate: f64, capped: i32): i32 {
+export function learnLinearPaced(): i32 {
   adjustProbabilities();
   outputDelta(outputs, targets, delta2, lossSlot);
-  let eta = rate;
-  if (capped) eta = cappedRate(rate, squaredNorm(delta1, P * 16) * (1 + squaredNorm(inputs, D)));
-  return takeLinearStep(inputs, <f32>eta);
+  limitError();
+  let rate = load<f64>(pace);
+  if (load<f64>(pace, CAPPED) != 0) {
+    rate = cappedRate(rate, squaredNorm(delta1, P * 16) * (1 + squaredNorm(inputs, D)));
+  }
+  return takeLinearStep(inputs, <f32>rate);
 }
