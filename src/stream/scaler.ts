@@ -1,19 +1,35 @@
 /**
  * Running standardisation: per column the mean and variance of everything seen (Welford's method, float64, since a
- * float32 count stops at 16,777,216 rows), and z = (x − mean)/deviation, cut off at ±5.
+ * float32 count stops at 16,777,216 rows), and z = (x − mean)/deviation, cut off at ±clip.
  *
- * Every row of the stream updates the statistics before it is scaled. A missing value (NaN) updates nothing and
- * scales to 0, the mean.
+ * Every row of the stream updates the statistics before it is scaled. A missing value (anything not finite) updates
+ * nothing and scales to 0, the mean. How the statistics follow the stream is a mode, which lies in the arena:
+ *
+ * - running      every value ever seen counts alike; the variance is that of the population, m2/count
+ * - frozen       nothing moves
+ * - exponential  a value counts `rate`, what was before 1 − rate: mean += rate·d, variance = (1 − rate)·(variance +
+ *                rate·d²) with d the distance from the mean before. The count stands still, m2 is count·variance, so
+ *                that every mode goes on from where another stopped.
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../engine/arena.ts';
 
 /** A constant column that moves for the first time would otherwise be hundreds of deviations away. */
 export const CLIP = 5;
 
+/** Values of CONTROL.mode. A new arena is all zeros: running. */
+const MODE = { running: 0, frozen: 1, exponential: 2 } as const;
+export type ScalerMode = keyof typeof MODE;
+
+const CONTROL = { mode: 0, rate: 1 } as const;
+
+/** A column with fewer values is still counted as running: a slow mean that starts at one value stays there for long. */
+const EXPONENTIAL_FROM_COUNT = 100;
+
 type ScalerParts = {
   readonly count: Part<'float64'>;
   readonly mean: Part<'float64'>;
   readonly m2: Part<'float64'>;
+  readonly control: Part<'float64'>;
 };
 
 export interface Scaler extends Views<ScalerParts> {}
@@ -23,6 +39,7 @@ export function planScaler(plan: ArenaPlan, columns: number): ScalerParts {
     count: plan.float64('scaler.count', columns), // values seen [columns]
     mean: plan.float64('scaler.mean', columns), //   running mean [columns]
     m2: plan.float64('scaler.m2', columns), //       sum of squared distances from the mean [columns]
+    control: plan.float64('scaler.control', 2), //   mode, rate of the exponential mode
   };
 }
 
@@ -30,15 +47,80 @@ export function openScaler(buffer: ArrayBufferLike, parts: ScalerParts): Scaler 
   return viewsOf(buffer, parts);
 }
 
+/** The statistics stay as they are until `thawScaler`. */
+export function freezeScaler({ control }: Scaler): void {
+  control[CONTROL.mode] = MODE.frozen;
+}
+
+/** From now on every value counts alike again, beside all that were counted before. */
+export function thawScaler({ control }: Scaler): void {
+  control[CONTROL.mode] = MODE.running;
+}
+
+/** From now on a value counts `rate` and what was before fades: a memory of about 1/rate values. @param rate 0 to 1 */
+export function fadeScaler({ control }: Scaler, rate: number): void {
+  if (!(rate > 0 && rate < 1))
+    throw new RangeError(`rate of the scaler: expected between 0 and 1, got ${rate}`);
+  control[CONTROL.mode] = MODE.exponential;
+  control[CONTROL.rate] = rate;
+}
+
+export function scalerMode({ control }: Scaler): ScalerMode {
+  if (control[CONTROL.mode] === MODE.frozen) return 'frozen';
+  return control[CONTROL.mode] === MODE.exponential ? 'exponential' : 'running';
+}
+
 /** Takes the row at values[first ..] into the statistics. */
-export function updateScaler({ count, mean, m2 }: Scaler, values: Float32Array, first: number): void {
-  for (let column = 0; column < count.length; column++) {
-    const value = values[first + column];
-    if (value !== value) continue; // missing
+export function updateScaler(scaler: Scaler, values: Float32Array, first: number): void {
+  updateColumns(scaler, 0, scaler.count.length, values, first);
+}
+
+/** Takes values[first ..] into the statistics of `columns` columns from `firstColumn` on. */
+export function updateColumns(
+  scaler: Scaler,
+  firstColumn: number,
+  columns: number,
+  values: Float32Array,
+  first: number,
+): void {
+  const { count, mean, m2, control } = scaler;
+  if (control[CONTROL.mode] !== MODE.running) {
+    updateOtherwise(scaler, firstColumn, columns, values, first);
+    return;
+  }
+  for (let i = 0; i < columns; i++) {
+    const value = values[first + i];
+    if (value - value !== 0) continue; // missing
+    const column = firstColumn + i;
     const distance = value - mean[column];
     count[column] += 1;
     mean[column] += distance / count[column];
     m2[column] += distance * (value - mean[column]);
+  }
+}
+
+function updateOtherwise(
+  { count, mean, m2, control }: Scaler,
+  firstColumn: number,
+  columns: number,
+  values: Float32Array,
+  first: number,
+): void {
+  if (control[CONTROL.mode] === MODE.frozen) return;
+  const rate = control[CONTROL.rate];
+  for (let i = 0; i < columns; i++) {
+    const value = values[first + i];
+    if (value - value !== 0) continue; // missing
+    const column = firstColumn + i;
+    const distance = value - mean[column];
+    if (count[column] < EXPONENTIAL_FROM_COUNT) {
+      count[column] += 1;
+      mean[column] += distance / count[column];
+      m2[column] += distance * (value - mean[column]);
+    } else {
+      mean[column] += rate * distance;
+      m2[column] = (1 - rate) * (m2[column] + count[column] * (rate * distance * distance));
+    }
   }
 }
 
@@ -53,6 +135,39 @@ export function scale(scaler: Scaler, values: Float32Array, first: number, scale
       scaled[column] = Math.min(Math.max((value - mean[column]) / deviation, -CLIP), CLIP);
     } else {
       scaled[column] = 0;
+    }
+  }
+}
+
+/**
+ * Standardises values of any columns, any number of times each.
+ * @param columnOf   column of each value
+ * @param deviations [columns], scratch, overwritten
+ * @param raw        not scaled, from rawFirst on; may be of any time
+ * @param scaled     from scaledFirst on overwritten, as many as columnOf has
+ */
+export function scaleBy(
+  { count, mean, m2 }: Scaler,
+  columnOf: Int32Array,
+  clip: number,
+  deviations: Float64Array,
+  raw: Float32Array,
+  rawFirst: number,
+  scaled: Float32Array,
+  scaledFirst: number,
+): void {
+  // A column of many values (a window) pays for one square root.
+  for (let column = 0; column < count.length; column++) {
+    deviations[column] = Math.sqrt(m2[column] / count[column]);
+  }
+  for (let i = 0; i < columnOf.length; i++) {
+    const column = columnOf[i];
+    const value = raw[rawFirst + i];
+    const deviation = deviations[column];
+    if (deviation > 0 && value - value === 0) {
+      scaled[scaledFirst + i] = Math.min(Math.max((value - mean[column]) / deviation, -clip), clip);
+    } else {
+      scaled[scaledFirst + i] = 0;
     }
   }
 }
