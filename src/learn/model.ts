@@ -1,0 +1,203 @@
+/**
+ * A model: everything that learns from one stream, in one arena, and nothing else. A pure function of the records: no
+ * clock, no randomness but generators in the arena, no memory but the arena, so that a copy of it goes on exactly as the
+ * original, and a journal of records gives it back.
+ *
+ *     record ──> row      ──> stream/inputs ──> supervised (classify, regress, forecast) or anomaly ──> answer
+ *            ──> gap, label, freeze, relearn: what the rows after it mean
+ */
+import { ArenaPlan, type Part, type Views, viewsOf } from '../engine/arena.ts';
+import { FREEZE, NO_LABEL, RECORD } from '../stream/ring.ts';
+import {
+  type Inputs,
+  type InputsConfig,
+  breakWindow,
+  inputCount,
+  openInputs,
+  planInputs,
+  takeLabel,
+  takeRow as takeInputRow,
+} from '../stream/inputs.ts';
+import { freezeScaler, thawScaler } from '../stream/scaler.ts';
+import { type EngineOf, kernelEngine } from './candidates.ts';
+import { answerClass, takeClass } from './classify.ts';
+import { answerNumbers, takeNumbers } from './numbers.ts';
+import { endRace } from './race.ts';
+import { markGap as markClassGap } from './scores/classification.ts';
+import { markGap as markValueGap } from './scores/regression.ts';
+import {
+  type Supervised,
+  type SupervisedConfig,
+  openSupervised,
+  planSupervised,
+  startSupervised,
+} from './supervised.ts';
+import { forgetWaiting } from './waiting.ts';
+
+export interface ModelConfig {
+  readonly inputs: InputsConfig;
+  readonly supervised: SupervisedConfig;
+}
+
+/** Slots of the counters, all float64. */
+export const MODEL_COUNT = {
+  /** Rows taken. */
+  rows: 0,
+  /** Samples made of them, and so answers. */
+  samples: 1,
+  /** Gaps in the stream, and rows known to be lost in them. */
+  gaps: 2,
+  rowsLost: 3,
+  /** Labels given from outside, and corrections asked for. */
+  labelsSet: 4,
+  undone: 5,
+} as const;
+const COUNT_SLOTS = 6;
+
+/** The standing label + 1 (0: none), what is frozen, and the sequence number of the record taken last. */
+const STATE = { label: 0, frozen: 1, sequenceLow: 2, sequenceHigh: 3 } as const;
+
+type OwnParts = {
+  readonly counts: Part<'float64'>;
+  readonly state: Part<'int32'>;
+};
+
+interface ModelParts {
+  readonly own: OwnParts;
+  readonly inputs: ReturnType<typeof planInputs>;
+  readonly supervised: ReturnType<typeof planSupervised>;
+}
+
+export interface ModelPlan {
+  readonly config: ModelConfig;
+  readonly arena: ArenaPlan;
+  readonly parts: ModelParts;
+}
+
+export interface Model extends Views<OwnParts> {
+  readonly config: ModelConfig;
+  readonly inputs: Inputs;
+  readonly supervised: Supervised;
+}
+
+/** Says what a model will take before anything is taken: `plan.arena.sizeBytes`. */
+export function planModel(config: ModelConfig): ModelPlan {
+  const arena = new ArenaPlan();
+  const own = {
+    counts: arena.float64('model.counts', COUNT_SLOTS),
+    state: arena.int32('model.state', 4),
+  };
+  const inputs = planInputs(arena, config.inputs);
+  const supervised = planSupervised(arena, config.supervised, inputCount(config.inputs));
+  return { config, arena, parts: { own, inputs, supervised } };
+}
+
+/** Lays a model over an arena taken from its plan (or a copy of one), whose content it leaves as it is. */
+export function openModel(
+  { config, parts }: ModelPlan,
+  memory: WebAssembly.Memory,
+  engineOf: EngineOf = kernelEngine,
+): Model {
+  const D = inputCount(config.inputs);
+  return {
+    ...viewsOf(memory.buffer, parts.own),
+    config,
+    inputs: openInputs(memory.buffer, config.inputs, parts.inputs),
+    supervised: openSupervised(memory, config.supervised, D, parts.supervised, engineOf),
+  };
+}
+
+/** Makes a new arena the start of a model: initial weights, nothing seen. */
+export function startModel(model: Model): void {
+  startSupervised(model.supervised);
+}
+
+/**
+ * Takes one record; the values of a row lie at values[first ..].
+ * @param low  low word of its sequence number
+ * @param high high word
+ * @returns 1 if there is a new answer, else 0
+ */
+export function takeRecord(
+  model: Model,
+  kind: number,
+  datum: number,
+  low: number,
+  high: number,
+  timeUs: number,
+  values: Float32Array,
+  first: number,
+): number {
+  const { state } = model;
+  state[STATE.sequenceLow] = low;
+  state[STATE.sequenceHigh] = high;
+  if (kind === RECORD.row) return takeRow(model, values, first, datum, timeUs);
+  if (kind === RECORD.gap) takeGap(model, datum);
+  else if (kind === RECORD.label) setLabel(model, datum);
+  else if (kind === RECORD.freeze) freeze(model, datum);
+  else if (kind === RECORD.undo) model.counts[MODEL_COUNT.undone] += 1;
+  return 0;
+}
+
+function takeRow(model: Model, values: Float32Array, first: number, datum: number, timeUs: number): number {
+  const { counts, state, inputs, supervised } = model;
+  const row = counts[MODEL_COUNT.rows];
+  counts[MODEL_COUNT.rows] = row + 1;
+  const label = datum === NO_LABEL ? state[STATE.label] - 1 : datum;
+  takeLabel(inputs, label);
+  const isSample = takeInputRow(inputs, values, first);
+  counts[MODEL_COUNT.samples] += isSample;
+  const isFrozen = state[STATE.frozen] & FREEZE.network ? 1 : 0;
+  // A label of an earlier sample is taken before this row is answered.
+  if (supervised.isLate) learn(model, label, values, first, row, timeUs, isFrozen);
+  if (isSample === 1) {
+    if (supervised.classes === undefined) answerNumbers(supervised, inputs, values, first, row, timeUs);
+    else answerClass(supervised, inputs, row, timeUs);
+  }
+  if (!supervised.isLate) learn(model, label, values, first, row, timeUs, isFrozen);
+  return isSample;
+}
+
+function learn(
+  { supervised, inputs }: Model,
+  label: number,
+  values: Float32Array,
+  first: number,
+  row: number,
+  timeUs: number,
+  isFrozen: number,
+): void {
+  if (supervised.classes === undefined) takeNumbers(supervised, values, first, row, timeUs, isFrozen);
+  else if (label !== NO_LABEL) takeClass(supervised, inputs, label, row, timeUs, isFrozen);
+}
+
+/** What follows is not the row after what came before. */
+function takeGap({ counts, inputs, supervised }: Model, rowsLost: number): void {
+  counts[MODEL_COUNT.gaps] += 1;
+  counts[MODEL_COUNT.rowsLost] += rowsLost;
+  breakWindow(inputs);
+  // By time it is still known which sample a label is of.
+  if (supervised.config.delayUs === 0) forgetWaiting(supervised.waiting);
+  if (supervised.classes !== undefined) markClassGap(supervised.classes);
+  if (supervised.values !== undefined) markValueGap(supervised.values);
+}
+
+function setLabel({ counts, state }: Model, label: number): void {
+  counts[MODEL_COUNT.labelsSet] += 1;
+  state[STATE.label] = label + 1;
+}
+
+/** @param what a sum of FREEZE: this stands still from now on, the rest moves */
+function freeze({ state, inputs, supervised }: Model, what: number): void {
+  const before = state[STATE.frozen];
+  state[STATE.frozen] = what;
+  if (what & FREEZE.scaler) freezeScaler(inputs.scaler);
+  else if (before & FREEZE.scaler) thawScaler(inputs.scaler);
+  const ended = (what & FREEZE.winner) !== 0;
+  if (ended !== ((before & FREEZE.winner) !== 0)) endRace(supervised.race, supervised.candidates, ended);
+}
+
+/** Sequence number of the record taken last; exact up to 2^53. */
+export function lastSequence({ state }: Model): number {
+  return state[STATE.sequenceHigh] * 4_294_967_296 + (state[STATE.sequenceLow] >>> 0);
+}
