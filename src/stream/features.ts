@@ -169,7 +169,12 @@ function writeCrossings({ moments, list }: Features, window: Window, word: numbe
   if (count < 2) raw[list[word + WORD.input]] = NaN;
 }
 
-/** Amplitudes: the square root of the power in each of B bands, equal in width, of the newest 2^k values. */
+/**
+ * The fourth root of the power in each of B bands, equal in width, of the newest 2^k values. Power spans decades, and a
+ * running standardisation wants it compressed. Over three simulated machines (five states, eight bands, sixteen hidden
+ * units) the accuracy was 89.8 % with the power itself, 92.7 with its square root, 93.6 with the fourth; 93.7 with a
+ * logarithm whose floor suits the unit, 89.8 with one whose floor does not. Roots need no floor, whatever the unit.
+ */
 function writeBands({ spectrum, list }: Features, window: Window, word: number, raw: Float32Array): void {
   if (spectrum === undefined) return;
   const { rows, power } = spectrum;
@@ -182,7 +187,7 @@ function writeBands({ spectrum, list }: Features, window: Window, word: number, 
     const last = Math.floor(((band + 1) * power.length) / bands);
     let sum = 0;
     for (; bin < last; bin++) sum += power[bin];
-    if (2 * present > rows) raw[input + band] = Math.sqrt(sum);
+    if (2 * present > rows) raw[input + band] = Math.sqrt(Math.sqrt(sum));
     else raw[input + band] = NaN;
   }
 }

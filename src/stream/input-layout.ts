@@ -12,7 +12,7 @@ import { blockRowsOf } from './spectrum.ts';
  * - `deviation`      from the mean, of the population; missing below two values
  * - `zeroCrossings`  how often the values change sides of their mean; missing below two values
  * - `slope`          least squares, per row; missing below two values
- * - `bands`          amplitude in B equal bands of the spectrum; missing when half of the values are
+ * - `bands`          the spectrum in B equal bands, as fourth roots of power; missing when half of the values are
  */
 export const FEATURE_KINDS = [
   'newest',
