@@ -203,7 +203,9 @@ function writeNewest({ raw, newest }: Inputs, values: Float32Array, first: numbe
     const from = first + newest[at + RUN.column];
     for (let i = 0; i < length; i++) {
       const value = values[from + i];
-      raw[input + i] = value - value === 0 ? value : NaN;
+      // Two stores: a choice between a value and a constant would be boxed until V8 is at its best.
+      raw[input + i] = NaN;
+      if (value - value === 0) raw[input + i] = value;
     }
   }
 }

@@ -83,7 +83,7 @@ function load(
     present += 1;
     sum += value;
   }
-  const mean = present === 0 ? NaN : sum / present;
+  const mean = sum / present;
   for (let i = 0; i < rows; i += 2) {
     const even = values[first + i] - mean;
     const odd = values[first + i + 1] - mean;

@@ -157,8 +157,8 @@ function add(
   const value = values[index];
   if (value !== value) return; // missing
   if (kind === KIND.extremes) {
-    state[at + EXTREMES.min] = Math.min(state[at + EXTREMES.min], value);
-    state[at + EXTREMES.max] = Math.max(state[at + EXTREMES.max], value);
+    if (value < state[at + EXTREMES.min]) state[at + EXTREMES.min] = value;
+    if (value > state[at + EXTREMES.max]) state[at + EXTREMES.max] = value;
     return;
   }
   const count = state[at + MOMENTS.count] + 1;
@@ -189,8 +189,12 @@ function merge(
   toAt: number,
 ): void {
   if (kind === KIND.extremes) {
-    to[toAt + EXTREMES.min] = Math.min(left[leftAt + EXTREMES.min], right[rightAt + EXTREMES.min]);
-    to[toAt + EXTREMES.max] = Math.max(left[leftAt + EXTREMES.max], right[rightAt + EXTREMES.max]);
+    const min = toAt + EXTREMES.min;
+    const max = toAt + EXTREMES.max;
+    to[min] = left[leftAt + EXTREMES.min];
+    to[max] = left[leftAt + EXTREMES.max];
+    if (right[rightAt + EXTREMES.min] < to[min]) to[min] = right[rightAt + EXTREMES.min];
+    if (right[rightAt + EXTREMES.max] > to[max]) to[max] = right[rightAt + EXTREMES.max];
     return;
   }
   const countLeft = left[leftAt + MOMENTS.count];

@@ -73,29 +73,32 @@ describe('features of a window', () => {
     [...new Set([1, 3, windowRows])].map((hopRows) => ({ windowRows, hopRows })),
   );
 
-  it.each(cases)('are what they are defined to be: $windowRows rows, hop $hopRows', ({ windowRows, hopRows }) => {
-    const config = configOf(windowRows, hopRows);
-    const inputs = makeInputs(config);
-    const rows = makeRows(1500, 100 * windowRows + hopRows);
-    let samples = 0;
-    let missing = 0;
-    for (let row = 0; row < 1500; row++) {
-      const due = row >= windowRows - 1 && (row - windowRows + 1) % hopRows === 0;
-      expect(takeRow(inputs, rows, row * COLUMNS)).toBe(due ? 1 : 0);
-      if (!due) continue;
-      samples += 1;
-      const expected = config.features.flatMap((spec) =>
-        naiveFeature(spec, windowOf(rows, row, windowRows, spec.column)),
-      );
-      expect(expected.length).toBe(inputCount(config));
-      missing += expected.filter(Number.isNaN).length;
-      for (const [i, value] of expected.entries()) {
-        expectClose(inputs.raw[i], value, `row ${row}, input ${i}`);
+  it.each(cases)(
+    'are what they are defined to be: $windowRows rows, hop $hopRows',
+    ({ windowRows, hopRows }) => {
+      const config = configOf(windowRows, hopRows);
+      const inputs = makeInputs(config);
+      const rows = makeRows(1500, 100 * windowRows + hopRows);
+      let samples = 0;
+      let missing = 0;
+      for (let row = 0; row < 1500; row++) {
+        const due = row >= windowRows - 1 && (row - windowRows + 1) % hopRows === 0;
+        expect(takeRow(inputs, rows, row * COLUMNS)).toBe(due ? 1 : 0);
+        if (!due) continue;
+        samples += 1;
+        const expected = config.features.flatMap((spec) =>
+          naiveFeature(spec, windowOf(rows, row, windowRows, spec.column)),
+        );
+        expect(expected.length).toBe(inputCount(config));
+        missing += expected.filter(Number.isNaN).length;
+        for (const [i, value] of expected.entries()) {
+          expectClose(inputs.raw[i], value, `row ${row}, input ${i}`);
+        }
       }
-    }
-    expect(samples).toBeGreaterThan(10);
-    expect(missing).toBeGreaterThan(0);
-  });
+      expect(samples).toBeGreaterThan(10);
+      expect(missing).toBeGreaterThan(0);
+    },
+  );
 
   it('are exactly 0 where a column stands still, wherever it stands, and after it has jumped', () => {
     const specs = (['deviation', 'slope', 'zeroCrossings', 'bands'] as const).map((kind) => ({
