@@ -96,22 +96,25 @@ function load(
   return present;
 }
 
-/** One stage: pairs of transforms of size/2 become transforms of `size`. */
+/** One stage: pairs of transforms of size/2 become transforms of `size`. Butterfly i is the k-th of its pair. */
 function combine({ rows, cosines, sines, real, imaginary }: Spectrum, size: number): void {
-  const half = size / 2;
-  const step = rows / size;
-  for (let k = 0; k < half; k++) {
+  const half = size >> 1;
+  const step = (rows / size) | 0;
+  const butterflies = real.length >> 1;
+  for (let i = 0; i < butterflies; i++) {
+    const k = i & (half - 1);
+    const low = 2 * i - k;
+    const high = low + half;
     const cosine = cosines[k * step];
     const sine = sines[k * step];
-    for (let low = k; low < real.length; low += size) {
-      const high = low + half;
-      const turnedReal = real[high] * cosine + imaginary[high] * sine;
-      const turnedImaginary = imaginary[high] * cosine - real[high] * sine;
-      real[high] = real[low] - turnedReal;
-      imaginary[high] = imaginary[low] - turnedImaginary;
-      real[low] += turnedReal;
-      imaginary[low] += turnedImaginary;
-    }
+    const turnedReal = real[high] * cosine + imaginary[high] * sine;
+    const turnedImaginary = imaginary[high] * cosine - real[high] * sine;
+    const lowReal = real[low];
+    const lowImaginary = imaginary[low];
+    real[high] = lowReal - turnedReal;
+    imaginary[high] = lowImaginary - turnedImaginary;
+    real[low] = lowReal + turnedReal;
+    imaginary[low] = lowImaginary + turnedImaginary;
   }
 }
 
