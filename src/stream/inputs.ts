@@ -13,10 +13,27 @@
  * - All state lies in the arena. There is no clock here: windows are counted in rows.
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../engine/arena.ts';
-import { EdgeloopError } from '../errors.ts';
-import { type FeatureSpec, inputsOf } from './features.ts';
+import {
+  type Features,
+  type FeaturesParts,
+  advanceFeatures,
+  openFeatures,
+  planFeatures,
+  writeFeatures,
+} from './features.ts';
+import {
+  type InputsConfig,
+  type Run,
+  checkInputs,
+  inputCount,
+  isPlain,
+  placesOf,
+  runsOf,
+  scalerColumnCount,
+  windowColumns,
+} from './input-layout.ts';
 import { NO_LABEL } from './ring.ts';
-import { type Scaler, openScaler, planScaler, scaleBy, updateColumns } from './scaler.ts';
+import { type Scaler, openScaler, planScaler, scaleColumns, scaleMany, updateColumns } from './scaler.ts';
 import {
   type Window,
   countRow,
@@ -27,24 +44,14 @@ import {
   windowStart,
 } from './window.ts';
 
-export type { FeatureKind, FeatureSpec } from './features.ts';
-
-export interface InputsConfig {
-  /** Values per row, C. */
-  readonly columns: number;
-  /** W, at least 1. */
-  readonly windowRows: number;
-  /** A sample every so many rows once the window has filled. */
-  readonly hopRows: number;
-  /** In the order of the inputs: `raw` gives W inputs (oldest first), `bands` B of them, the others one. */
-  readonly features: readonly FeatureSpec[];
-  readonly breakAtLabelChange: boolean;
-  /** Standardised inputs are cut off at so many deviations; Infinity: not at all. */
-  readonly clip: number;
-}
-
-/** The window is kept twice and the features keep up to ten numbers for each of its rows. */
-const WINDOW_ROWS_MAX = 65_536;
+export {
+  FEATURE_KINDS,
+  type FeatureKind,
+  type FeatureSpec,
+  type InputsConfig,
+  inputCount,
+  inputNames,
+} from './input-layout.ts';
 
 type SampleParts = {
   readonly raw: Part<'float32'>;
@@ -54,47 +61,38 @@ type SampleParts = {
 export interface InputsParts {
   readonly scaler: ReturnType<typeof planScaler>;
   readonly window: ReturnType<typeof planWindow>;
+  readonly features: FeaturesParts;
   readonly sample: SampleParts;
 }
+
+/** Words of a run of inputs in the lists below: its first input, how many they are, its (first) column. */
+const RUN = { input: 0, length: 1, column: 2 } as const;
+const RUN_WORDS = 3;
 
 /** Inputs laid over an arena: views that hold the state, and constants that follow from the config. */
 export interface Inputs extends Views<SampleParts> {
   readonly config: InputsConfig;
-  /** Columns of the row first, then one for each input that is no plain value. */
   readonly scaler: Scaler;
   readonly window: Window;
-  /** Column of the scaler for each input [D]. */
-  readonly scalerColumns: Int32Array;
-  /** Scratch for standardising, one for each column of the scaler. */
-  readonly deviations: Float64Array;
-  /** Inputs that are the newest value of a column: which input, which column. */
-  readonly newestInputs: Int32Array;
-  readonly newestColumns: Int32Array;
-  /** Inputs that are a window of raw values: the first of them, and the column in the window. */
-  readonly rawInputs: Int32Array;
-  readonly rawColumns: Int32Array;
-}
-
-/** D, the number of inputs. */
-export function inputCount({ features, windowRows }: InputsConfig): number {
-  return features.reduce((count, spec) => count + inputsOf(spec, windowRows), 0);
-}
-
-/** A name for each input: `x` is the newest value, `x[-2]` the one two rows before it, `x.slope` a feature. */
-export function inputNames({ features, windowRows }: InputsConfig, columnNames: readonly string[]): string[] {
-  return features.flatMap(({ column, kind }) => {
-    const name = columnNames[column];
-    if (kind === 'newest') return [name];
-    return Array.from({ length: windowRows }, (_, row) => `${name}[${row - windowRows + 1}]`);
-  });
+  readonly features: Features;
+  /** Runs of newest values; columns of the row. */
+  readonly newest: Int32Array;
+  /** Windows of plain values; columns of the window. */
+  readonly raws: Int32Array;
+  /** Runs of features; columns of the scaler. */
+  readonly own: Int32Array;
+  /** Runs of inputs with a column of the scaler each, `newest` and `own`; those that share one, `raws`. */
+  readonly single: Int32Array;
+  readonly shared: Int32Array;
 }
 
 /** @throws EdgeloopError ELOOP_CONFIG for sizes that cannot be */
 export function planInputs(plan: ArenaPlan, config: InputsConfig): InputsParts {
-  checkConfig(config);
+  checkInputs(config);
   return {
-    scaler: planScaler(plan, config.columns),
+    scaler: planScaler(plan, scalerColumnCount(config)),
     window: planWindow(plan, windowColumns(config).length, config.windowRows),
+    features: planFeatures(plan, config),
     sample: {
       raw: plan.float32('inputs.raw', inputCount(config)), // newest sample, not standardised [D]
       label: plan.int32('inputs.label', 1), //                newest label + 1; 0: none yet
@@ -105,44 +103,52 @@ export function planInputs(plan: ArenaPlan, config: InputsConfig): InputsParts {
 /** Lays planned inputs over `buffer`, whose zeros are the start: nothing seen. */
 export function openInputs(buffer: ArrayBufferLike, config: InputsConfig, parts: InputsParts): Inputs {
   const columns = windowColumns(config);
-  const first: number[] = [];
-  let next = 0;
-  for (const spec of config.features) {
-    first.push(next);
-    next += inputsOf(spec, config.windowRows);
-  }
-  const indicesOf = (kind: string) => config.features.flatMap((spec, i) => (spec.kind === kind ? [i] : []));
-  const scaler = openScaler(buffer, parts.scaler);
+  const places = placesOf(config);
+  const raws = places.filter(({ spec }) => spec.kind === 'raw');
+  const window = openWindow(
+    buffer,
+    parts.window,
+    Int32Array.from(columns),
+    config.windowRows,
+    config.hopRows,
+  );
   return {
     ...viewsOf(buffer, parts.sample),
     config,
-    scaler,
-    window: openWindow(buffer, parts.window, columns, config.windowRows, config.hopRows),
-    scalerColumns: Int32Array.from(
-      config.features.flatMap((spec) =>
-        Array.from({ length: inputsOf(spec, config.windowRows) }, () => spec.column),
-      ),
+    scaler: openScaler(buffer, parts.scaler),
+    window,
+    features: openFeatures(buffer, parts.features, config, window),
+    newest: wordsOf(runsOf(places.filter(({ spec }) => spec.kind === 'newest'))),
+    own: wordsOf(runsOf(places.filter(({ spec }) => !isPlain(spec)))),
+    single: wordsOf(runsOf(places.filter(({ spec }) => spec.kind !== 'raw'))),
+    shared: wordsOf(raws.map((place) => ({ ...runsOf([place])[0], column: place.spec.column }))),
+    raws: wordsOf(
+      raws.map((place) => ({ ...runsOf([place])[0], column: columns.indexOf(place.spec.column) })),
     ),
-    deviations: new Float64Array(scaler.count.length),
-    newestInputs: Int32Array.from(indicesOf('newest'), (i) => first[i]),
-    newestColumns: Int32Array.from(indicesOf('newest'), (i) => config.features[i].column),
-    rawInputs: Int32Array.from(indicesOf('raw'), (i) => first[i]),
-    rawColumns: Int32Array.from(indicesOf('raw'), (i) => columns.indexOf(config.features[i].column)),
   };
+}
+
+function wordsOf(runs: readonly Run[]): Int32Array {
+  return Int32Array.from(runs.flatMap(({ input, length, column }) => [input, length, column]));
 }
 
 /**
  * Takes the row at values[first ..] into statistics, window and features.
- * @param values [.. C ..], left as it is
+ * @param values C of them from `first` on, left as they are
  * @returns 1 when a sample is ready, in `inputs.raw` [D]; else 0
  */
 export function takeRow(inputs: Inputs, values: Float32Array, first: number): number {
-  const { scaler, window, config } = inputs;
+  const { scaler, window, features, config } = inputs;
   updateColumns(scaler, 0, config.columns, values, first);
-  pushRow(window, values, first);
+  // Without a window a row would pay more for calls with nothing to do than for what it needs.
+  const windowed = window.columns.length > 0;
+  if (windowed) advanceFeatures(features, window, pushRow(window, values, first));
   if (countRow(window) === 0) return 0;
   writeNewest(inputs, values, first);
+  if (!windowed) return 1;
   writeWindows(inputs);
+  writeFeatures(features, window, inputs.raw);
+  updateOwn(inputs);
   return 1;
 }
 
@@ -169,57 +175,53 @@ export function takeLabel(inputs: Inputs, label: number): void {
  * @param scaled [D] from scaledFirst on, overwritten
  */
 export function standardise(
-  { scaler, scalerColumns, deviations, config }: Inputs,
+  { scaler, single, shared, config }: Inputs,
   raw: Float32Array,
   rawFirst: number,
   scaled: Float32Array,
   scaledFirst: number,
 ): void {
-  scaleBy(scaler, scalerColumns, config.clip, deviations, raw, rawFirst, scaled, scaledFirst);
-}
-
-/** Columns of which a window is kept, each once. */
-function windowColumns({ features }: InputsConfig): Int32Array {
-  const windowed = features.filter(({ kind }) => kind !== 'newest');
-  return Int32Array.from(new Set(windowed.map(({ column }) => column)));
-}
-
-function writeNewest(
-  { raw, newestInputs, newestColumns }: Inputs,
-  values: Float32Array,
-  first: number,
-): void {
-  for (let i = 0; i < newestInputs.length; i++) {
-    const value = values[first + newestColumns[i]];
-    if (value - value === 0) raw[newestInputs[i]] = value;
-    else raw[newestInputs[i]] = NaN;
+  const { clip } = config;
+  for (let at = 0; at < single.length; at += RUN_WORDS) {
+    const input = single[at + RUN.input];
+    const length = single[at + RUN.length];
+    const column = single[at + RUN.column];
+    scaleColumns(scaler, column, length, clip, raw, rawFirst + input, scaled, scaledFirst + input);
+  }
+  for (let at = 0; at < shared.length; at += RUN_WORDS) {
+    const input = shared[at + RUN.input];
+    const length = shared[at + RUN.length];
+    const column = shared[at + RUN.column];
+    scaleMany(scaler, column, length, clip, raw, rawFirst + input, scaled, scaledFirst + input);
   }
 }
 
-function writeWindows({ raw, rawInputs, rawColumns, window }: Inputs): void {
+function writeNewest({ raw, newest }: Inputs, values: Float32Array, first: number): void {
+  for (let at = 0; at < newest.length; at += RUN_WORDS) {
+    const input = newest[at + RUN.input];
+    const length = newest[at + RUN.length];
+    const from = first + newest[at + RUN.column];
+    for (let i = 0; i < length; i++) {
+      const value = values[from + i];
+      // Two stores: a choice between a value and a constant would be boxed until V8 is at its best.
+      raw[input + i] = NaN;
+      if (value - value === 0) raw[input + i] = value;
+    }
+  }
+}
+
+function writeWindows({ raw, raws, window }: Inputs): void {
   const { values, rows } = window;
-  for (let i = 0; i < rawInputs.length; i++) {
-    const from = windowStart(window, rawColumns[i]);
-    const to = rawInputs[i];
-    for (let row = 0; row < rows; row++) raw[to + row] = values[from + row];
+  for (let at = 0; at < raws.length; at += RUN_WORDS) {
+    const from = windowStart(window, raws[at + RUN.column]);
+    const input = raws[at + RUN.input];
+    for (let row = 0; row < rows; row++) raw[input + row] = values[from + row];
   }
 }
 
-function checkConfig({ columns, windowRows, hopRows, features, clip }: InputsConfig): void {
-  checkInteger('columns of a row', columns, 1, Number.MAX_SAFE_INTEGER);
-  checkInteger('window', windowRows, 1, WINDOW_ROWS_MAX);
-  checkInteger('hop', hopRows, 1, 2 ** 31 - 1);
-  if (features.length === 0) {
-    throw new EdgeloopError('ELOOP_CONFIG', 'features: expected at least one, got none.');
+/** The sample's features go into their own statistics before they are scaled with them. */
+function updateOwn({ scaler, own, raw }: Inputs): void {
+  for (let at = 0; at < own.length; at += RUN_WORDS) {
+    updateColumns(scaler, own[at + RUN.column], own[at + RUN.length], raw, own[at + RUN.input]);
   }
-  if (!(clip > 0)) throw new EdgeloopError('ELOOP_CONFIG', `clip: expected a number above 0, got ${clip}.`);
-  for (const { column } of features) checkInteger('column of a feature', column, 0, columns - 1);
-}
-
-function checkInteger(what: string, value: number, min: number, max: number): void {
-  if (Number.isInteger(value) && value >= min && value <= max) return;
-  throw new EdgeloopError(
-    'ELOOP_CONFIG',
-    `${what}: expected an integer from ${min} to ${max}, got ${value}.`,
-  );
 }

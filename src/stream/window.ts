@@ -66,8 +66,11 @@ export function pushRow(
   for (let i = 0; i < columns.length; i++) {
     const value = row[first + columns[i]];
     const at = i * 2 * rows + place;
-    values[at] = value - value === 0 ? value : NaN;
-    values[at + rows] = values[at];
+    values[at] = NaN;
+    values[at + rows] = NaN;
+    if (value - value !== 0) continue;
+    values[at] = value;
+    values[at + rows] = value;
   }
   progress[PROGRESS.next] = place + 1 === rows ? 0 : place + 1;
   return place;
