@@ -9,6 +9,10 @@
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../../engine/arena.ts';
 import { log } from '../../engine/arithmetic.ts';
 
+/** The usual error is taken from here on, as a share of the rows to learn; the usual scores from later on. */
+const ERRORS_FROM = 0.5;
+const SCORES_FROM = 0.7;
+
 const LOG_OFFSET = 1e-6;
 const USUAL_SHARE = 0.99;
 
@@ -36,8 +40,18 @@ type CalibrationParts = {
 
 export interface Calibration extends Views<CalibrationParts> {}
 
-/** @param errorsKept the number of windows whose error will be known */
-export function planCalibration(plan: ArenaPlan, errorsKept: number): CalibrationParts {
+/** The number of windows learned before the first whose error counts. */
+export function errorsFrom(learnRows: number): number {
+  return Math.ceil(ERRORS_FROM * learnRows);
+}
+
+/** The number of windows learned before the first whose scores count. */
+export function scoresFrom(learnRows: number): number {
+  return Math.ceil(SCORES_FROM * learnRows);
+}
+
+export function planCalibration(plan: ArenaPlan, learnRows: number): CalibrationParts {
+  const errorsKept = learnRows - errorsFrom(learnRows);
   return {
     usual: plan.float64('anomaly.calibration.usual', USUAL_SLOTS),
     z: plan.float64('anomaly.calibration.z', 3), //                    of the newest row

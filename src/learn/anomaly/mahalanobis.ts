@@ -1,13 +1,13 @@
 /**
- * How far a row is from all rows learned, in terms of how the channels move together:
+ * How far a vector z of N values is from all those learned, in terms of how its values move together (Mahalanobis):
  *
- *     T = (z − m)ᵀ·(S + λ·I)⁻¹·(z − m)/C,    λ = 10⁻³·trace(S)/C
+ *     T = (z − m)ᵀ·(S + λ·I)⁻¹·(z − m)/N,    λ = 10⁻³·trace(S)/N
  *
- * m [C] and S [C x C] are mean and covariance of what was taken in; S + λI = L·Lᵀ (Cholesky) is solved once. All in
- * float64. Sums run over columns in order; the lower triangles lie packed, row after row: entry (i, j) at
+ * m [N] and S [N x N] are mean and covariance of what was taken in; S + λI = L·Lᵀ (Cholesky) is solved once. All in
+ * float64. Sums run over the values in order; the lower triangles lie packed, row after row: entry (i, j) at
  * i·(i + 1)/2 + j.
  *
- * A row costs C²/2 products, the factor C³/6 once: 16 channels cost 136 and 700, 64 channels 2,080 and 44,000.
+ * A vector costs N²/2 products, the factor N³/6 once: N = 32 costs 528 and 5,500, N = 128 8,000 and 350,000.
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../../engine/arena.ts';
 
@@ -25,15 +25,15 @@ type MahalanobisParts = {
 
 export interface Mahalanobis extends Views<MahalanobisParts> {}
 
-export function planMahalanobis(plan: ArenaPlan, columns: number): MahalanobisParts {
-  const triangle = (columns * (columns + 1)) / 2;
+export function planMahalanobis(plan: ArenaPlan, values: number): MahalanobisParts {
+  const triangle = (values * (values + 1)) / 2;
   return {
     count: plan.float64('anomaly.distance.count', 1),
-    mean: plan.float64('anomaly.distance.mean', columns), //             m [C]
+    mean: plan.float64('anomaly.distance.mean', values), //             m [N]
     spread: plan.float64('anomaly.distance.spread', triangle), //        count·S, lower triangle
     factor: plan.float64('anomaly.distance.factor', triangle), //        L, lower triangle
-    difference: plan.float64('anomaly.distance.difference', columns), // z − m [C]
-    solved: plan.float64('anomaly.distance.solved', columns), //         L⁻¹·(z − m), then (S + λI)⁻¹·(z − m) [C]
+    difference: plan.float64('anomaly.distance.difference', values), // z − m [N]
+    solved: plan.float64('anomaly.distance.solved', values), //         L⁻¹·(z − m), then (S + λI)⁻¹·(z − m) [N]
   };
 }
 
@@ -48,7 +48,7 @@ export function resetMahalanobis({ count, mean, spread, factor }: Mahalanobis): 
   factor.fill(0);
 }
 
-/** Takes a row into m and S. @param z [C] */
+/** Takes a vector into m and S. @param z [N] */
 export function takeIntoSpread({ count, mean, spread, difference }: Mahalanobis, z: Float32Array): void {
   count[0] += 1;
   const alpha = 1 / count[0];
@@ -62,11 +62,11 @@ export function takeIntoSpread({ count, mean, spread, difference }: Mahalanobis,
 
 /** S + λI = L·Lᵀ, column by column of a row. The ridge keeps every pivot positive unless S is 0: then L is I. */
 export function factorise({ count, mean, spread, factor }: Mahalanobis): void {
-  const columns = mean.length;
+  const values = mean.length;
   let trace = 0;
-  for (let i = 0; i < columns; i++) trace += spread[(i * (i + 3)) / 2] / count[0];
-  const ridge = trace > 0 ? (RIDGE * trace) / columns : 1;
-  for (let i = 0; i < columns; i++) {
+  for (let i = 0; i < values; i++) trace += spread[(i * (i + 3)) / 2] / count[0];
+  const ridge = trace > 0 ? (RIDGE * trace) / values : 1;
+  for (let i = 0; i < values; i++) {
     const row = (i * (i + 1)) / 2;
     for (let j = 0; j <= i; j++) {
       const other = (j * (j + 1)) / 2;
@@ -79,7 +79,7 @@ export function factorise({ count, mean, spread, factor }: Mahalanobis): void {
   }
 }
 
-/** T of a row, after `factorise`. @param z [C] @param answer [slot] becomes T */
+/** T of a vector, after `factorise`. @param z [N] @param answer [slot] becomes T */
 export function writeDistance(
   { mean, factor, difference, solved }: Mahalanobis,
   z: Float32Array,
@@ -97,8 +97,8 @@ export function writeDistance(
   answer[slot] = squares / mean.length;
 }
 
-/** The channel with the largest part in the T just written: (z − m)ᵢ·((S + λI)⁻¹·(z − m))ᵢ. Overwrites `solved`. */
-export function farthestColumn({ mean, factor, difference, solved }: Mahalanobis): number {
+/** The value with the largest part in the T just written: (z − m)ᵢ·((S + λI)⁻¹·(z − m))ᵢ. Overwrites `solved`. */
+export function farthestValue({ mean, factor, difference, solved }: Mahalanobis): number {
   let farthest = 0;
   for (let i = mean.length - 1; i >= 0; i--) {
     let sum = solved[i];

@@ -52,7 +52,7 @@ export function withFaults(clean: Series, quietRows: number, seed: number): Faul
   const series = { ...clean, values: clean.values.slice() };
   const faults: Fault[] = [];
   const first = Math.floor(random() * FAULT_KINDS.length);
-  for (let begin = quietRows + integer(QUIET_ROWS); ; ) {
+  for (let begin = quietRows + integer(QUIET_ROWS); ;) {
     const kind = FAULT_KINDS[(first + faults.length) % FAULT_KINDS.length];
     const end = begin + integer(ROWS[kind]);
     const column = Math.floor(random() * clean.columns);

@@ -6,22 +6,26 @@ import type { Series } from './anomaly-faults.ts';
 const DATA = process.env.EDGELOOP_DATA ?? '../shared/data';
 
 /** Groups of channels that faults are put into. */
-export const GROUPS: readonly { readonly name: string; readonly file: string; readonly columns: string[] }[] = [
-  {
-    name: 'etth1, 7 channels',
-    file: 'etth1/ETTh1.csv',
-    columns: ['HUFL', 'HULL', 'MUFL', 'MULL', 'LUFL', 'LULL', 'OT'],
-  },
-  { name: 'etth1, 3 loads', file: 'etth1/ETTh1.csv', columns: ['HUFL', 'MUFL', 'LUFL'] },
-  {
-    name: 'air quality, 5 gas sensors',
-    file: 'airquality/airquality.csv',
-    columns: ['PT08_S1_CO', 'PT08_S2_NMHC', 'PT08_S3_NOx', 'PT08_S4_NO2', 'PT08_S5_O3'],
-  },
-  { name: 'air quality, climate', file: 'airquality/airquality.csv', columns: ['T', 'RH', 'AH'] },
-];
+export const GROUPS: readonly { readonly name: string; readonly file: string; readonly columns: string[] }[] =
+  [
+    {
+      name: 'etth1, 7 channels',
+      file: 'etth1/ETTh1.csv',
+      columns: ['HUFL', 'HULL', 'MUFL', 'MULL', 'LUFL', 'LULL', 'OT'],
+    },
+    { name: 'etth1, 3 loads', file: 'etth1/ETTh1.csv', columns: ['HUFL', 'MUFL', 'LUFL'] },
+    {
+      name: 'air quality, 5 gas sensors',
+      file: 'airquality/airquality.csv',
+      columns: ['PT08_S1_CO', 'PT08_S2_NMHC', 'PT08_S3_NOx', 'PT08_S4_NO2', 'PT08_S5_O3'],
+    },
+    { name: 'air quality, climate', file: 'airquality/airquality.csv', columns: ['T', 'RH', 'AH'] },
+  ];
 
-export const NAB = { machine: 'nab/machine_temperature.csv', ambient: 'nab/ambient_temperature.csv' } as const;
+export const NAB = {
+  machine: 'nab/machine_temperature.csv',
+  ambient: 'nab/ambient_temperature.csv',
+} as const;
 
 /** @returns whether all files are there; says which one is not */
 export function setsAreThere(files: readonly string[]): boolean {
