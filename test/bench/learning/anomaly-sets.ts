@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Series } from './anomaly-faults.ts';
 
-const DATA = process.env.EDGELOOP_DATA ?? '../shared/data';
+export const DATA = process.env.EDGELOOP_DATA ?? '../shared/data';
 
 /** Groups of channels that faults are put into. */
 export const GROUPS: readonly { readonly name: string; readonly file: string; readonly columns: string[] }[] =
