@@ -8,8 +8,8 @@ export interface ColumnReport {
   readonly deviation: number;
   /** Share of the values that were missing. */
   readonly missing: number;
-  /** Share of the channel's variance that the network cannot tell from the rest: 0 all clear, 1 noise. */
-  readonly unexplained: number;
+  /** Variance of the change from row to row over twice the variance: 0 smooth, 1 every row for itself. */
+  readonly roughness: number;
   readonly longestRepeatRows: number;
   readonly verdict: 'good' | 'absent' | 'often missing' | 'hardly varies' | 'noisy';
 }
@@ -24,8 +24,8 @@ export interface AnomalyReport {
 
 /** From here on a share of missing values is worth a word. */
 const MISSING_SHARE = 0.05;
-/** From here on what happens in a channel is mostly noise. */
-const UNEXPLAINED_SHARE = 0.6;
+/** From here on a channel is mostly noise: neighbouring rows have hardly anything in common. */
+const ROUGHNESS_NOISY = 0.8;
 const SECONDS_PER_DAY = 86_400;
 
 /**
@@ -55,7 +55,7 @@ function reportColumn(detector: Anomaly, name: string, column: number): ColumnRe
     mean: known ? scaler.mean[column] : NaN,
     deviation: known ? Math.sqrt(scaler.variance[column]) : NaN,
     missing: missing[column] / rows,
-    unexplained: unexplainedShare(detector, column),
+    roughness: roughnessOf(detector, column),
     longestRepeatRows: stuckRule.repeatsLongest[column],
   };
   const still = hardlyVaried(stuckRule, column, counts[COUNT.learned] || config.learnRows);
@@ -63,28 +63,29 @@ function reportColumn(detector: Anomaly, name: string, column: number): ColumnRe
 }
 
 function verdictOf(
-  facts: Pick<ColumnReport, 'missing' | 'unexplained' | 'deviation'>,
+  facts: Pick<ColumnReport, 'missing' | 'roughness' | 'deviation'>,
   known: boolean,
   still: boolean,
 ): ColumnReport['verdict'] {
   if (!known) return 'absent';
   if (facts.missing >= MISSING_SHARE) return 'often missing';
   if (still || facts.deviation === 0) return 'hardly varies';
-  return facts.unexplained >= UNEXPLAINED_SHARE ? 'noisy' : 'good';
+  return facts.roughness >= ROUGHNESS_NOISY ? 'noisy' : 'good';
 }
 
-/** Mean of v over the window; z has a variance of 1. */
-function unexplainedShare({ usualSquares, config }: Anomaly, column: number): number {
-  let sum = 0;
-  for (let row = 0; row < config.windowRows; row++) sum += usualSquares[row * config.columns + column];
-  return sum / config.windowRows;
+/** From the covariance of rows and changes that was learned. */
+function roughnessOf({ distance, config }: Anomaly, column: number): number {
+  const changeColumn = config.columns + column;
+  const variance = distance.spread[(column * (column + 3)) / 2];
+  const changes = distance.spread[(changeColumn * (changeColumn + 3)) / 2];
+  return variance > 0 ? changes / (2 * variance) : 0;
 }
 
 const VERDICT_WORDS = {
   absent: 'never came',
   'often missing': 'is often missing',
   'hardly varies': 'hardly varies',
-  noisy: 'is mostly noise to the network',
+  noisy: 'is mostly noise',
 } as const;
 
 function wordsOf(rowsLearned: number, alarmsPerDay: number, columns: readonly ColumnReport[]): string {

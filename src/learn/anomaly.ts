@@ -13,6 +13,7 @@
  * allocates. Constants and what else was tried: DESIGN.md, "Anomalies".
  */
 import type { PacedKernels } from '../engine/kernels.ts';
+import type { Network } from '../engine/network.ts';
 import { LEARNED } from '../engine/reference.ts';
 import {
   Z,
@@ -51,14 +52,39 @@ const REPLAYED_STEPS = 4;
 const ERROR_FLOOR = 0.05;
 /** Where everything is reconstructed perfectly. */
 const ERROR_FLOOR_MIN = 1e-9;
+/** The norm of the output's error is capped at this times √D. */
+const ERROR_PER_OUTPUT_MAX = 5;
 const GUARD_RATE_FACTOR = 0.1;
 /** A guarding network learns where the error is at most so many times the error that 99 % stay below. */
 const GATE_FACTOR = 1.5;
 /** Weight of the newest value in the statistics of a guarding scaler. */
 const GUARD_FADING = 1e-4;
 
-/** What predicts and takes the steps: the kernels of `network`, or in tests the reference. */
-export type AnomalyEngine = PacedKernels;
+/** What predicts and takes the steps. */
+export interface AnomalyEngine {
+  /** inputs -> outputs */
+  forward(): void;
+  /** A step at the rate of learning on the sample whose `forward` was just computed. @returns LEARNED or SKIPPED */
+  learn(): number;
+  /** The same at the rate of guarding. */
+  guard(): number;
+}
+
+/**
+ * The detector's rates in the steps of its network. As constants of a closure they are boxed once: a double handed
+ * to a function that is not inlined costs 16 bytes of heap.
+ * @param steps the kernels of `network`, or in tests the reference
+ */
+export function engineOf({ config }: Anomaly, steps: PacedKernels): AnomalyEngine {
+  const learnRate = config.rate;
+  const guardRate = GUARD_RATE_FACTOR * config.rate;
+  const errorMax = ERROR_PER_OUTPUT_MAX * Math.sqrt(config.windowRows * config.columns);
+  return {
+    forward: () => steps.forward(),
+    learn: () => steps.learnAt(learnRate, 0, errorMax),
+    guard: () => steps.learnAt(guardRate, 0, errorMax),
+  };
+}
 
 /** Takes the row at values[first ..], which may have missing values (NaN), and overwrites `answer`. */
 export function takeAnomalyRow(
@@ -155,9 +181,9 @@ function learn(detector: Anomaly, engine: AnomalyEngine): void {
   if (learned === scoresFrom(config.learnRows)) factorise(distance);
   if (learned >= scoresFrom(config.learnRows)) {
     writeDistance(distance, z, answer, ANSWER.distance);
-    calibrate(calibration, answer[ANSWER.reconstruction], answer[ANSWER.distance]);
+    calibrate(calibration, answer, ANSWER.reconstruction, ANSWER.distance);
   }
-  takeStep(detector, engine, config.rate);
+  learnSample(detector, engine);
   replay(detector, engine);
   if (learned >= errorsFrom(config.learnRows)) learnUsualError(detector);
   answer[ANSWER.column] = -1;
@@ -166,9 +192,13 @@ function learn(detector: Anomaly, engine: AnomalyEngine): void {
 }
 
 /** One step on the sample whose `forward` was just computed: its inputs are its targets. */
-function takeStep({ network, counts, errorMax }: Anomaly, engine: AnomalyEngine, rate: number): void {
-  network.targets.set(network.inputs);
-  if (engine.learnAt(rate, 0, errorMax) !== LEARNED) counts[COUNT.skipped] += 1;
+function learnSample({ network, counts }: Anomaly, engine: AnomalyEngine): void {
+  copyTargets(network);
+  if (engine.learn() !== LEARNED) counts[COUNT.skipped] += 1;
+}
+
+function copyTargets({ inputs, targets }: Network): void {
+  for (let d = 0; d < inputs.length; d++) targets[d] = inputs[d];
 }
 
 /** Steps on windows of before, standardised as of now. */
@@ -178,7 +208,7 @@ function replay(detector: Anomaly, engine: AnomalyEngine): void {
   for (let step = 0; step < REPLAYED_STEPS; step++) {
     scaleRows(scaler, reservoir.windows, drawWindow(reservoir), config.windowRows, 0, network.inputs);
     engine.forward();
-    takeStep(detector, engine, config.rate);
+    learnSample(detector, engine);
   }
 }
 
@@ -218,12 +248,7 @@ function guard(detector: Anomaly, engine: AnomalyEngine): void {
   const { config, counts, answer, distance, z, usual, threshold, calibration } = detector;
   counts[COUNT.guarded] += 1;
   writeDistance(distance, z, answer, ANSWER.distance);
-  standardiseScores(
-    calibration,
-    answer[ANSWER.reconstruction],
-    answer[ANSWER.distance],
-    usual[USUAL.deviation],
-  );
+  standardiseScores(calibration, answer, ANSWER.reconstruction, ANSWER.distance, usual, USUAL.deviation);
   answer[ANSWER.score] = calibration.z[Z.score];
   answer[ANSWER.threshold] = threshold[THRESHOLD.value];
   const alarms = threshold[THRESHOLD.alarms];
@@ -252,10 +277,11 @@ function applyStuckRule({ stuckRule, counts, answer, config }: Anomaly): void {
 
 /** A step of the guarding network on the newest window, if it is usual enough. */
 function guardedStep(detector: Anomaly, engine: AnomalyEngine): void {
-  const { config, counts, answer, usual, held } = detector;
+  const { config, network, counts, answer, usual, held } = detector;
   if (config.guardedNetwork === 'frozen' || held[HELD.network] === 1) return;
-  if (config.guardedNetwork === 'learning') takeStep(detector, engine, config.rate);
+  if (config.guardedNetwork === 'learning') learnSample(detector, engine);
   else if (answer[ANSWER.error] <= usual[USUAL.gate]) {
-    takeStep(detector, engine, GUARD_RATE_FACTOR * config.rate);
+    copyTargets(network);
+    if (engine.guard() !== LEARNED) counts[COUNT.skipped] += 1;
   } else counts[COUNT.gated] += 1;
 }

@@ -69,17 +69,30 @@ export function resetCalibration({ usual, z, errors }: Calibration): void {
   errors.fill(0);
 }
 
-/** Takes the two scores of a row on which nothing was wrong. */
-export function calibrate({ usual }: Calibration, reconstruction: number, distance: number): void {
+/** Takes the two scores of a row on which nothing was wrong, answer[slotA] and answer[slotT]. */
+export function calibrate(
+  calibration: Calibration,
+  answer: Float64Array,
+  slotA: number,
+  slotT: number,
+): void {
+  const { usual, z } = calibration;
   usual[USUAL.count] += 1;
   const alpha = 1 / usual[USUAL.count];
-  const differenceA = log(reconstruction + LOG_OFFSET) - usual[USUAL.meanA];
-  const differenceT = log(distance + LOG_OFFSET) - usual[USUAL.meanT];
+  writeLog(answer, slotA, z, Z.reconstruction);
+  writeLog(answer, slotT, z, Z.distance);
+  const differenceA = z[Z.reconstruction] - usual[USUAL.meanA];
+  const differenceT = z[Z.distance] - usual[USUAL.meanT];
   usual[USUAL.m2A] += (1 - alpha) * differenceA * differenceA;
   usual[USUAL.m2T] += (1 - alpha) * differenceT * differenceT;
   usual[USUAL.cross] += (1 - alpha) * differenceA * differenceT;
   usual[USUAL.meanA] += alpha * differenceA;
   usual[USUAL.meanT] += alpha * differenceT;
+}
+
+/** From slot to slot: a double that a function returns may be boxed. */
+function writeLog(from: Float64Array, slot: number, to: Float64Array, toSlot: number): void {
+  to[toSlot] = log(from[slot] + LOG_OFFSET);
 }
 
 /** @returns the deviation of the score; 1 if the scores did not vary at all */
@@ -96,17 +109,26 @@ export function finishCalibration({ usual }: Calibration): number {
   return Math.sqrt(Math.max((1 + usual[USUAL.cross] / count / product) / 2, LOG_OFFSET));
 }
 
-/** Writes `z` for a row. @param reconstruction NaN if there is none: the distance then stands for both */
+/**
+ * Writes `z` for the row with the scores answer[slotA] and answer[slotT]. Where A is NaN, since the window is not full,
+ * T stands for both.
+ * @param scales [slot] the score's deviation, from `finishCalibration`
+ */
 export function standardiseScores(
   { usual, z }: Calibration,
-  reconstruction: number,
-  distance: number,
-  deviation: number,
+  answer: Float64Array,
+  slotA: number,
+  slotT: number,
+  scales: Float64Array,
+  slot: number,
 ): void {
-  z[Z.reconstruction] = (log(reconstruction + LOG_OFFSET) - usual[USUAL.meanA]) / usual[USUAL.deviationA];
-  z[Z.distance] = (log(distance + LOG_OFFSET) - usual[USUAL.meanT]) / usual[USUAL.deviationT];
-  if (reconstruction === reconstruction) z[Z.score] = 0.5 * (z[Z.reconstruction] + z[Z.distance]);
-  else z[Z.score] = deviation * z[Z.distance];
+  writeLog(answer, slotA, z, Z.reconstruction);
+  writeLog(answer, slotT, z, Z.distance);
+  z[Z.reconstruction] = (z[Z.reconstruction] - usual[USUAL.meanA]) / usual[USUAL.deviationA];
+  z[Z.distance] = (z[Z.distance] - usual[USUAL.meanT]) / usual[USUAL.deviationT];
+  if (z[Z.reconstruction] === z[Z.reconstruction]) {
+    z[Z.score] = 0.5 * (z[Z.reconstruction] + z[Z.distance]);
+  } else z[Z.score] = scales[slot] * z[Z.distance];
 }
 
 /** Overwrites the order of `errors`. @returns the error that 99 % of them do not exceed */

@@ -18,9 +18,6 @@ import { type StuckRule, endRuns, openStuckRule, planStuckRule, resetStuckRule }
 import { endAlarm, planThreshold } from './threshold.ts';
 import { type RowWindow, emptyRowWindow, openRowWindow, planRowWindow, resetRowWindow } from './window.ts';
 
-/** The norm of the output's error is capped at this times √D. */
-const ERROR_PER_OUTPUT_MAX = 5;
-
 export const PHASE = { learn: 0, guard: 1 } as const;
 
 /** What is said of the newest row: slots of `answer`, float64. */
@@ -120,8 +117,6 @@ export interface Anomaly extends Views<OwnParts> {
   readonly calibration: Calibration;
   readonly threshold: Float64Array;
   readonly stuckRule: StuckRule;
-  /** Largest norm of the output's error in a step. */
-  readonly errorMax: number;
 }
 
 /** Lays a planned detector over `buffer`, whose content it leaves as it is. */
@@ -139,7 +134,6 @@ export function openAnomaly(buffer: ArrayBufferLike, config: AnomalyConfig, part
     calibration: openCalibration(buffer, parts.calibration),
     threshold: viewsOf(buffer, { threshold: parts.threshold }).threshold,
     stuckRule: openStuckRule(buffer, parts.stuck),
-    errorMax: ERROR_PER_OUTPUT_MAX * Math.sqrt(config.windowRows * config.columns),
   };
 }
 

@@ -7,6 +7,7 @@ import {
   type AnomalyConfig,
   type AnomalyEngine,
   defaultAnomaly,
+  engineOf,
   openAnomaly,
   planAnomaly,
   relearn,
@@ -58,7 +59,11 @@ export function newDetector(config: AnomalyConfig): {
   const memory = plan.allocate();
   const detector = openAnomaly(memory.buffer, config, parts);
   relearn(detector);
-  return { detector, engine: openKernels(memory, detector.network), sizeBytes: plan.sizeBytes };
+  return {
+    detector,
+    engine: engineOf(detector, openKernels(memory, detector.network)),
+    sizeBytes: plan.sizeBytes,
+  };
 }
 
 /** The default detector, but for what is said. */

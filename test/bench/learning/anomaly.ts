@@ -297,6 +297,7 @@ function budget(): void {
 }
 
 function cost(): void {
+  const slice = options.tiny ? 1000 : 50_000;
   for (const columns of [1, 3, 6, 16, 64]) {
     progress(`cost ${columns}`);
     const config = configOf(columns, { budgetRows: BUDGET_ROWS });
@@ -309,18 +310,21 @@ function cost(): void {
       return (1e6 * (performance.now() - before)) / rows;
     };
     const learnNs = take(config.learnRows + config.windowRows);
-    const slices = Array.from({ length: 10 }, () => take(options.tiny ? 100 : 5000));
-    const meter = new HeapMeter();
-    meter.start();
-    take(options.tiny ? 1000 : 50_000);
-    const heap = meter.stop();
+    const slices = Array.from({ length: 10 }, () => take(slice / 10));
+    const heapBytes = Array.from({ length: options.tiny ? 1 : 6 }, () => {
+      const meter = new HeapMeter();
+      meter.start();
+      take(slice);
+      return meter.stop().allocatedBytes / slice;
+    });
     document.push({
       section: 'cost',
       set: `${columns} channels`,
       what: `D ${config.columns * config.windowRows}, H ${config.hidden}`,
       learnNs,
       guardNs: Math.min(...slices),
-      heapBytesPerRow: heap.allocatedBytes / (options.tiny ? 1000 : 50_000),
+      // Of the last slice: until then code may still have been compiled anew.
+      heapBytesPerRow: heapBytes.at(-1)!,
       arenaBytes: sizeBytes,
     });
   }
