@@ -17,20 +17,20 @@ import { FADING_ROWS, WINDOW, WINDOWS, ageWindow, fadeSums } from './fading.ts';
 
 /** Who answers, in the order of the sums. */
 export const CLASS_COMPETITOR = { network: 0, majority: 1, lastLabel: 2, linear: 3 } as const;
-const COMPETITORS = 4;
+export const CLASS_COMPETITORS = 4;
 
-/** What a reference answers when it has nothing to say: wrong. */
+/** What somebody answers who has nothing to say: wrong. A linear model that never says anything is not reported. */
 export const NO_ANSWER = -1;
 
 /**
  * −log of the least normal float32. A label that got probability 0, or no finite one, costs this much; otherwise one
  * such row would make every later mean infinite.
  */
-export const LOG_LOSS_MAX = 87.33654475055310898;
+export const LOG_LOSS_MAX = 87.33654475;
 
 /** Slots of `totals`. */
 export const CLASS_TOTAL = { rows: 0, logLoss: 1, changes: 2 } as const;
-const TOTALS = 3;
+export const CLASS_TOTALS = 3;
 
 const STATE = {
   /** The last label + 1, so that a new arena says none; the class that was most frequent so far. */
@@ -49,7 +49,7 @@ type ClassificationParts = {
   readonly labels: Part<'float64'>;
   readonly correct: Part<'float64'>;
   readonly answered: Part<'float64'>;
-  /** [2 x TOTALS] */
+  /** [2 x CLASS_TOTALS] */
   readonly totals: Part<'float64'>;
   /** [2 x C]: right answers on the first row after a change. */
   readonly changesCorrect: Part<'float64'>;
@@ -78,15 +78,15 @@ export function planClassification(plan: ArenaPlan, K: number): ClassificationPl
       weights: plan.float64('classScores.weights', WINDOWS),
       confusion: plan.float64('classScores.confusion', WINDOWS * K * K),
       labels: plan.float64('classScores.labels', WINDOWS * K),
-      correct: plan.float64('classScores.correct', WINDOWS * COMPETITORS * K),
-      answered: plan.float64('classScores.answered', WINDOWS * COMPETITORS * K),
-      totals: plan.float64('classScores.totals', WINDOWS * TOTALS),
-      changesCorrect: plan.float64('classScores.changesCorrect', WINDOWS * COMPETITORS),
+      correct: plan.float64('classScores.correct', WINDOWS * CLASS_COMPETITORS * K),
+      answered: plan.float64('classScores.answered', WINDOWS * CLASS_COMPETITORS * K),
+      totals: plan.float64('classScores.totals', WINDOWS * CLASS_TOTALS),
+      changesCorrect: plan.float64('classScores.changesCorrect', WINDOWS * CLASS_COMPETITORS),
       logLoss: plan.float64('classScores.logLoss', 1),
-      answers: plan.int32('classScores.answers', COMPETITORS),
+      answers: plan.int32('classScores.answers', CLASS_COMPETITORS),
       state: plan.int32('classScores.state', STATE_SLOTS),
     },
-    comparison: planComparison(plan, 'classScores.comparison', COMPETITORS - 1),
+    comparison: planComparison(plan, 'classScores.comparison', CLASS_COMPETITORS - 1),
   };
 }
 
@@ -150,15 +150,15 @@ function countAnswers(scores: Classification, window: number, label: number): vo
   const { classes: K, confusion, labels, correct, answered, totals, changesCorrect } = scores;
   const { weights, answers, state, logLoss } = scores;
   const weight = weights[window];
-  totals[window * TOTALS + CLASS_TOTAL.rows] += weight;
-  totals[window * TOTALS + CLASS_TOTAL.logLoss] += weight * logLoss[0];
-  if (state[STATE.changed] === 1) totals[window * TOTALS + CLASS_TOTAL.changes] += weight;
+  totals[window * CLASS_TOTALS + CLASS_TOTAL.rows] += weight;
+  totals[window * CLASS_TOTALS + CLASS_TOTAL.logLoss] += weight * logLoss[0];
+  if (state[STATE.changed] === 1) totals[window * CLASS_TOTALS + CLASS_TOTAL.changes] += weight;
   labels[window * K + label] += weight;
   const network = answers[CLASS_COMPETITOR.network];
   if (network >= 0) confusion[(window * K + label) * K + network] += weight;
-  for (let competitor = 0; competitor < COMPETITORS; competitor++) {
+  for (let competitor = 0; competitor < CLASS_COMPETITORS; competitor++) {
     const answer = answers[competitor];
-    const first = window * COMPETITORS + competitor;
+    const first = window * CLASS_COMPETITORS + competitor;
     if (answer >= 0) answered[first * K + answer] += weight;
     if (answer !== label) continue;
     correct[first * K + label] += weight;
@@ -166,12 +166,11 @@ function countAnswers(scores: Classification, window: number, label: number): vo
   }
 }
 
-/** Losses are 0 for a right answer and 1 for a wrong one. A linear model that says nothing is not compared. */
+/** Losses are 0 for a right answer and 1 for a wrong one. */
 function compareAnswers({ comparison, answers }: Classification, label: number): void {
   const { losses } = comparison;
   losses[0] = answers[CLASS_COMPETITOR.network] === label ? 0 : 1;
-  for (let competitor = 1; competitor < COMPETITORS; competitor++) {
-    if (competitor === CLASS_COMPETITOR.linear && answers[competitor] < 0) continue;
+  for (let competitor = 1; competitor < CLASS_COMPETITORS; competitor++) {
     losses[1] = answers[competitor] === label ? 0 : 1;
     compareLosses(comparison, competitor - 1);
   }

@@ -109,7 +109,10 @@ export function compareLosses(comparison: Comparison, pair: number): void {
   progress[at + PROGRESS.rows] += 1;
   progress[at + PROGRESS.answer] += losses[0];
   progress[at + PROGRESS.baseline] += losses[1];
-  progress[at + PROGRESS.largest] = Math.max(progress[at + PROGRESS.largest], Math.abs(losses[1] - losses[0]));
+  progress[at + PROGRESS.largest] = Math.max(
+    progress[at + PROGRESS.largest],
+    Math.abs(losses[1] - losses[0]),
+  );
   blocks[answers + OPEN] += losses[0];
   blocks[baselines + OPEN] += losses[1];
   progress[at + PROGRESS.rowsInBlock] += 1;

@@ -7,7 +7,7 @@
  * if there is an alarm on one of its rows, and the delay is the time from its first row to that one. Hours are those
  * between rows that follow each other, without gaps.
  *
- *     sums [2 x SUMS]  all time, fading (N = 10,000 rows)
+ *     sums [2 x DETECTION_SUMS]  all time, fading (N = 10,000 rows)
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../../engine/arena.ts';
 import { WINDOW, WINDOWS, ageWindow, fadeSums } from './fading.ts';
@@ -35,7 +35,7 @@ export const DETECTION_SUM = {
   /** Weight that the window now open began with: it is hit with the same. Not a score. */
   windowWeight: 13,
 } as const;
-const SUMS = 14;
+export const DETECTION_SUMS = 14;
 
 const TIME = { row: 0, beforeRow: 1, windowBegan: 2 } as const;
 
@@ -73,7 +73,7 @@ export function planDetection(plan: ArenaPlan): DetectionPlan {
   return {
     sums: {
       weights: plan.float64('alarmScores.weights', WINDOWS),
-      sums: plan.float64('alarmScores.sums', WINDOWS * SUMS),
+      sums: plan.float64('alarmScores.sums', WINDOWS * DETECTION_SUMS),
       times: plan.float64('alarmScores.times', 3),
       state: plan.int32('alarmScores.state', 7),
     },
@@ -114,7 +114,7 @@ export function markDetectionGap({ state }: Detection): void {
 function scoreAlarm(scores: Detection, alarm: number, isAnomaly: number): void {
   const { ranking, weights, sums, times, state } = scores;
   if (isAnomaly >= 0) rankScore(ranking, isAnomaly);
-  if (ageWindow(weights, 0, RANKING_FADING_ROWS)) fadeSums(sums, SUMS, 2 * SUMS);
+  if (ageWindow(weights, 0, RANKING_FADING_ROWS)) fadeSums(sums, DETECTION_SUMS, 2 * DETECTION_SUMS);
   followWindow(scores, alarm, isAnomaly);
   state[STATE.alarmBegan] = alarm === 1 && state[STATE.alarm] === 0 ? 1 : 0;
   countAlarm(scores, WINDOW.all, alarm, isAnomaly);
@@ -142,7 +142,7 @@ function followWindow({ times, state }: Detection, alarm: number, isAnomaly: num
 
 function countAlarm(scores: Detection, window: number, alarm: number, isAnomaly: number): void {
   const { weights, sums, times, state } = scores;
-  const at = window * SUMS;
+  const at = window * DETECTION_SUMS;
   const weight = weights[window];
   // A record's time is monotonic; should it not be, no time has passed.
   let passedUs = 0;
@@ -164,7 +164,7 @@ function countAlarm(scores: Detection, window: number, alarm: number, isAnomaly:
 }
 
 function countWindow({ weights, sums, times, state }: Detection, window: number): void {
-  const at = window * SUMS;
+  const at = window * DETECTION_SUMS;
   if (state[STATE.windowBegan] === 1) {
     sums[at + DETECTION_SUM.windowWeight] = weights[window];
     sums[at + DETECTION_SUM.windows] += weights[window];

@@ -2,7 +2,7 @@
  * How well a score tells anomalies from the rest: the area under the ROC curve, which is the chance that an anomalous
  * row has a higher score than a normal one. Exactly that would need all scores; here they are counted in bins, by
  * class, and a pair in the same bin counts half. The error is at most half the share of pairs in one bin, and
- * `areaOf` says how much that is: for scores that spread over one octave it is below 1/64, over more it is less.
+ * `areaOf` says how much that is: 1/64 if all scores lie evenly in one octave, less if in more.
  *
  * Bins lie by the bits of the float32: sign, exponent and five bits of the fraction, 32 to each octave from 2^-20 to
  * 2^20 (about 1e-6 to 1e6) on either side of zero, in order of the score. What is beyond falls into the first or last
@@ -68,7 +68,7 @@ export function rankScore({ weights, counts, score, unranked }: Ranking, isAnoma
 }
 
 function binOf(score: Float64Array): number {
-  bitsFloat32[0] = score[0];
+  bitsFloat32[0] = score[0] + 0; // -0 becomes 0
   const magnitude = ((bitsInt32[0] & 0x7fff_ffff) >>> FRACTION_BITS_LEFT) - FIRST_BIN;
   const within = magnitude < 0 ? 0 : magnitude < HALF ? magnitude : HALF - 1;
   return bitsInt32[0] < 0 ? HALF - 1 - within : HALF + within;

@@ -12,16 +12,16 @@ import { FADING_ROWS, WINDOW, WINDOWS, ageWindow, fadeSums } from './fading.ts';
 
 /** Who answers, in the order of the sums. */
 export const VALUE_COMPETITOR = { network: 0, runningMean: 1, persistence: 2, linear: 3 } as const;
-const COMPETITORS = 4;
+export const VALUE_COMPETITORS = 4;
 
 /** Slots of `errors` and of `actual`. */
 export const ERROR_SUM = { rows: 0, squared: 1, absolute: 2 } as const;
-const ERROR_SUMS = 3;
+export const ERROR_SUMS = 3;
 export const ACTUAL = { rows: 0, mean: 1, m2: 2 } as const;
-const ACTUALS = 3;
+export const ACTUALS = 3;
 
 /** Slot of `row` after the competitors' answers. */
-const ROW_ACTUAL = COMPETITORS;
+const ROW_ACTUAL = VALUE_COMPETITORS;
 
 type RegressionParts = {
   /** [T x 2] */
@@ -50,12 +50,12 @@ export function planRegression(plan: ArenaPlan, T: number): RegressionPlan {
   return {
     sums: {
       weights: plan.float64('valueScores.weights', T * WINDOWS),
-      errors: plan.float64('valueScores.errors', WINDOWS * T * COMPETITORS * ERROR_SUMS),
+      errors: plan.float64('valueScores.errors', WINDOWS * T * VALUE_COMPETITORS * ERROR_SUMS),
       actual: plan.float64('valueScores.actual', WINDOWS * T * ACTUALS),
       notFinite: plan.float64('valueScores.notFinite', T),
-      row: plan.float64('valueScores.row', COMPETITORS + 1),
+      row: plan.float64('valueScores.row', VALUE_COMPETITORS + 1),
     },
-    comparison: planComparison(plan, 'valueScores.comparison', T * (COMPETITORS - 1)),
+    comparison: planComparison(plan, 'valueScores.comparison', T * (VALUE_COMPETITORS - 1)),
   };
 }
 
@@ -117,10 +117,10 @@ function isFiniteNumber(value: number): boolean {
 /** A competitor that says nothing is left out of this row. */
 function countErrors({ targets: T, weights, row, errors }: Regression, window: number, target: number): void {
   const weight = weights[target * WINDOWS + window];
-  for (let competitor = 0; competitor < COMPETITORS; competitor++) {
+  for (let competitor = 0; competitor < VALUE_COMPETITORS; competitor++) {
     const error = row[ROW_ACTUAL] - row[competitor];
     if (!isFiniteNumber(error)) continue;
-    const first = ((window * T + target) * COMPETITORS + competitor) * ERROR_SUMS;
+    const first = ((window * T + target) * VALUE_COMPETITORS + competitor) * ERROR_SUMS;
     errors[first + ERROR_SUM.rows] += weight;
     errors[first + ERROR_SUM.squared] += weight * error * error;
     errors[first + ERROR_SUM.absolute] += weight * Math.abs(error);
@@ -132,11 +132,11 @@ function compareErrors({ comparison, row }: Regression, target: number): void {
   const { losses } = comparison;
   const error = row[ROW_ACTUAL] - row[VALUE_COMPETITOR.network];
   losses[0] = error * error;
-  for (let competitor = 1; competitor < COMPETITORS; competitor++) {
+  for (let competitor = 1; competitor < VALUE_COMPETITORS; competitor++) {
     const other = row[ROW_ACTUAL] - row[competitor];
     if (!isFiniteNumber(other)) continue;
     losses[1] = other * other;
-    compareLosses(comparison, target * (COMPETITORS - 1) + competitor - 1);
+    compareLosses(comparison, target * (VALUE_COMPETITORS - 1) + competitor - 1);
   }
 }
 
@@ -152,7 +152,7 @@ function takeActual({ targets: T, weights, row, actual }: Regression, window: nu
 /** The mean of what came is no sum, and stays. */
 function fadeTarget({ targets: T, errors, actual }: Regression, target: number): void {
   const place = WINDOW.fading * T + target;
-  const perTarget = COMPETITORS * ERROR_SUMS;
+  const perTarget = VALUE_COMPETITORS * ERROR_SUMS;
   fadeSums(errors, place * perTarget, (place + 1) * perTarget);
   const first = place * ACTUALS;
   fadeSums(actual, first + ACTUAL.rows, first + ACTUAL.rows + 1);
