@@ -2,8 +2,8 @@
 import type { Config } from '../config.ts';
 import type { Drops, LiveTrainer, Status, Summary } from '../service/trainer.ts';
 
-const count = (value: number): string => value.toLocaleString('en-US');
-const percent = (share: number): string => (share === share ? `${(100 * share).toFixed(1)} %` : '-');
+export const count = (value: number): string => value.toLocaleString('en-US');
+export const percent = (share: number): string => (share === share ? `${(100 * share).toFixed(1)} %` : '-');
 const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`;
 
 export function describeStart(config: Config, trainer: LiveTrainer, weights: string): string {
