@@ -14,6 +14,7 @@
  */
 import type { PacedKernels } from '../engine/kernels.ts';
 import type { Network } from '../engine/network.ts';
+import { PACE } from '../engine/network.ts';
 import { LEARNED } from '../engine/reference.ts';
 import {
   Z,
@@ -75,15 +76,17 @@ export interface AnomalyEngine {
  * to a function that is not inlined costs 16 bytes of heap.
  * @param steps the kernels of `network`, or in tests the reference
  */
-export function engineOf({ config }: Anomaly, steps: PacedKernels): AnomalyEngine {
+export function engineOf({ config, network }: Anomaly, steps: PacedKernels): AnomalyEngine {
   const learnRate = config.rate;
   const guardRate = GUARD_RATE_FACTOR * config.rate;
   const errorMax = ERROR_PER_OUTPUT_MAX * Math.sqrt(config.windowRows * config.columns);
-  return {
-    forward: () => steps.forward(),
-    learn: () => steps.learnAt(learnRate, 0, errorMax),
-    guard: () => steps.learnAt(guardRate, 0, errorMax),
+  const step = (rate: number): number => {
+    network.pace[PACE.rate] = rate;
+    network.pace[PACE.capped] = 0;
+    network.pace[PACE.errorMax] = errorMax;
+    return steps.learnPaced();
   };
+  return { forward: () => steps.forward(), learn: () => step(learnRate), guard: () => step(guardRate) };
 }
 
 /** Takes the row at values[first ..], which may have missing values (NaN), and overwrites `answer`. */

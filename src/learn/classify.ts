@@ -13,13 +13,11 @@ import {
   type Supervised,
   endSample,
   learnSample,
+  loosen,
   predictSample,
   recallSample,
 } from './supervised.ts';
 import { MARK, type Waiting, markOf, takeDue } from './waiting.ts';
-
-/** A loss counts as this in the detector of drift at most. */
-const DRIFT_LOSS_MAX = 5;
 
 /** Keeps the loss of a class that was thought impossible finite: its logarithm is −69. */
 const PROBABILITY_MIN = 1e-30;
@@ -62,7 +60,7 @@ export function takeClass(
   timeUs: number,
   isFrozen: number,
 ): void {
-  const { waiting, counts, drift, losses } = model;
+  const { config, waiting, counts, drift, losses } = model;
   const place = takeDue(waiting, row, timeUs);
   if (place < 0) return;
   counts[COUNT.labelled] += 1;
@@ -79,7 +77,9 @@ export function takeClass(
   if (model.rehearsal.config.samples > 0) {
     keepSample(model.rehearsal, waiting.raw, place * inputs.raw.length, label);
   }
-  if (takeLoss(drift, Math.min(model.loss[0], DRIFT_LOSS_MAX)) === 1) counts[COUNT.drifts] += 1;
+  if (takeLoss(drift, model.loss[0]) === 1 && config.respondToDrift && config.rehearsalSamples > 0) {
+    loosen(model, inputs);
+  }
   endSample(model);
 }
 

@@ -20,11 +20,32 @@ import {
 } from '../stream/inputs.ts';
 import { freezeScaler, thawScaler } from '../stream/scaler.ts';
 import { type EngineOf, kernelEngine } from './candidates.ts';
+import {
+  ANSWER,
+  type Anomaly,
+  type AnomalyConfig,
+  type AnomalyEngine,
+  PHASE,
+  breakAnomaly,
+  engineOf as anomalyEngineOf,
+  holdAnomaly,
+  openAnomaly,
+  planAnomaly,
+  relearn,
+  takeAnomalyRow,
+} from './anomaly.ts';
 import { answerClass, takeClass } from './classify.ts';
 import { answerNumbers, takeNumbers } from './numbers.ts';
 import { endRace } from './race.ts';
-import { markGap as markClassGap } from './scores/classification.ts';
-import { markGap as markValueGap } from './scores/regression.ts';
+import {
+  ANOMALY,
+  type Detection,
+  markDetectionGap,
+  openDetection,
+  planDetection,
+  scoreAnomaly,
+} from './scores/detection.ts';
+import { markClassGap } from './scores/classification.ts';
 import {
   type Supervised,
   type SupervisedConfig,
@@ -34,10 +55,9 @@ import {
 } from './supervised.ts';
 import { forgetWaiting } from './waiting.ts';
 
-export interface ModelConfig {
-  readonly inputs: InputsConfig;
-  readonly supervised: SupervisedConfig;
-}
+export type ModelConfig =
+  | { readonly kind: 'supervised'; readonly inputs: InputsConfig; readonly supervised: SupervisedConfig }
+  | { readonly kind: 'anomaly'; readonly anomaly: AnomalyConfig };
 
 /** Slots of the counters, all float64. */
 export const MODEL_COUNT = {
@@ -62,10 +82,26 @@ type OwnParts = {
   readonly state: Part<'int32'>;
 };
 
+type SampleLearner = {
+  readonly kind: 'supervised';
+  readonly inputs: Inputs;
+  readonly supervised: Supervised;
+};
+
+/** A detector, with scores for streams that say which rows were anomalies. */
+interface Guard {
+  readonly kind: 'anomaly';
+  readonly detector: Anomaly;
+  readonly engine: AnomalyEngine;
+  readonly detection: Detection;
+}
+
 interface ModelParts {
   readonly own: OwnParts;
-  readonly inputs: ReturnType<typeof planInputs>;
-  readonly supervised: ReturnType<typeof planSupervised>;
+  readonly inputs: ReturnType<typeof planInputs> | undefined;
+  readonly supervised: ReturnType<typeof planSupervised> | undefined;
+  readonly anomaly: ReturnType<typeof planAnomaly> | undefined;
+  readonly detection: ReturnType<typeof planDetection> | undefined;
 }
 
 export interface ModelPlan {
@@ -76,8 +112,7 @@ export interface ModelPlan {
 
 export interface Model extends Views<OwnParts> {
   readonly config: ModelConfig;
-  readonly inputs: Inputs;
-  readonly supervised: Supervised;
+  readonly learner: SampleLearner | Guard;
 }
 
 /** Says what a model will take before anything is taken: `plan.arena.sizeBytes`. */
@@ -87,29 +122,53 @@ export function planModel(config: ModelConfig): ModelPlan {
     counts: arena.float64('model.counts', COUNT_SLOTS),
     state: arena.int32('model.state', 4),
   };
+  const none = { inputs: undefined, supervised: undefined, anomaly: undefined, detection: undefined };
+  if (config.kind === 'anomaly') {
+    const anomaly = planAnomaly(arena, config.anomaly);
+    return { config, arena, parts: { ...none, own, anomaly, detection: planDetection(arena) } };
+  }
   const inputs = planInputs(arena, config.inputs);
   const supervised = planSupervised(arena, config.supervised, inputCount(config.inputs));
-  return { config, arena, parts: { own, inputs, supervised } };
+  return { config, arena, parts: { ...none, own, inputs, supervised } };
 }
 
 /** Lays a model over an arena taken from its plan (or a copy of one), whose content it leaves as it is. */
 export function openModel(
-  { config, parts }: ModelPlan,
+  plan: ModelPlan,
   memory: WebAssembly.Memory,
   engineOf: EngineOf = kernelEngine,
 ): Model {
+  const own = viewsOf(memory.buffer, plan.parts.own);
+  return { ...own, config: plan.config, learner: openModelLearner(plan, memory, engineOf) };
+}
+
+function openModelLearner(
+  { config, parts }: ModelPlan,
+  memory: WebAssembly.Memory,
+  engineOf: EngineOf,
+): SampleLearner | Guard {
+  const { buffer } = memory;
+  if (config.kind === 'anomaly') {
+    const detector = openAnomaly(buffer, config.anomaly, parts.anomaly!);
+    return {
+      kind: 'anomaly',
+      detector,
+      engine: anomalyEngineOf(detector, engineOf(memory, detector.network, false)),
+      detection: openDetection(buffer, parts.detection!),
+    };
+  }
   const D = inputCount(config.inputs);
   return {
-    ...viewsOf(memory.buffer, parts.own),
-    config,
-    inputs: openInputs(memory.buffer, config.inputs, parts.inputs),
-    supervised: openSupervised(memory, config.supervised, D, parts.supervised, engineOf),
+    kind: 'supervised',
+    inputs: openInputs(buffer, config.inputs, parts.inputs!),
+    supervised: openSupervised(memory, config.supervised, D, parts.supervised!, engineOf),
   };
 }
 
 /** Makes a new arena the start of a model: initial weights, nothing seen. */
-export function startModel(model: Model): void {
-  startSupervised(model.supervised);
+export function startModel({ learner }: Model): void {
+  if (learner.kind === 'anomaly') relearn(learner.detector);
+  else startSupervised(learner.supervised);
 }
 
 /**
@@ -135,31 +194,65 @@ export function takeRecord(
   if (kind === RECORD.gap) takeGap(model, datum);
   else if (kind === RECORD.label) setLabel(model, datum);
   else if (kind === RECORD.freeze) freeze(model, datum);
+  else if (kind === RECORD.relearn && model.learner.kind === 'anomaly') relearn(model.learner.detector);
   else if (kind === RECORD.undo) model.counts[MODEL_COUNT.undone] += 1;
   return 0;
 }
 
 function takeRow(model: Model, values: Float32Array, first: number, datum: number, timeUs: number): number {
-  const { counts, state, inputs, supervised } = model;
+  const { counts, state, learner } = model;
   const row = counts[MODEL_COUNT.rows];
   counts[MODEL_COUNT.rows] = row + 1;
   const label = datum === NO_LABEL ? state[STATE.label] - 1 : datum;
+  let isSample = 1;
+  if (learner.kind === 'anomaly') guardRow(learner, label, values, first, timeUs);
+  else {
+    const isFrozen = state[STATE.frozen] & FREEZE.network ? 1 : 0;
+    isSample = sampleRow(learner, label, values, first, row, timeUs, isFrozen);
+  }
+  counts[MODEL_COUNT.samples] += isSample;
+  return isSample;
+}
+
+/** Class 0 of a detector's stream is "usual", every other an anomaly. */
+function guardRow(
+  { detector, engine, detection }: Guard,
+  label: number,
+  values: Float32Array,
+  first: number,
+  timeUs: number,
+): void {
+  takeAnomalyRow(detector, engine, values, first);
+  const { answer } = detector;
+  if (answer[ANSWER.phase] !== PHASE.guard) return;
+  const isAnomaly = label === NO_LABEL ? ANOMALY.unknown : Math.min(label, ANOMALY.yes);
+  scoreAnomaly(detection, answer[ANSWER.score], answer[ANSWER.alarm], isAnomaly, timeUs);
+}
+
+function sampleRow(
+  learner: SampleLearner,
+  label: number,
+  values: Float32Array,
+  first: number,
+  row: number,
+  timeUs: number,
+  isFrozen: number,
+): number {
+  const { inputs, supervised } = learner;
   takeLabel(inputs, label);
   const isSample = takeInputRow(inputs, values, first);
-  counts[MODEL_COUNT.samples] += isSample;
-  const isFrozen = state[STATE.frozen] & FREEZE.network ? 1 : 0;
   // A label of an earlier sample is taken before this row is answered.
-  if (supervised.isLate) learn(model, label, values, first, row, timeUs, isFrozen);
+  if (supervised.isLate) learn(learner, label, values, first, row, timeUs, isFrozen);
   if (isSample === 1) {
     if (supervised.classes === undefined) answerNumbers(supervised, inputs, values, first, row, timeUs);
     else answerClass(supervised, inputs, row, timeUs);
   }
-  if (!supervised.isLate) learn(model, label, values, first, row, timeUs, isFrozen);
+  if (!supervised.isLate) learn(learner, label, values, first, row, timeUs, isFrozen);
   return isSample;
 }
 
 function learn(
-  { supervised, inputs }: Model,
+  { supervised, inputs }: SampleLearner,
   label: number,
   values: Float32Array,
   first: number,
@@ -172,14 +265,20 @@ function learn(
 }
 
 /** What follows is not the row after what came before. */
-function takeGap({ counts, inputs, supervised }: Model, rowsLost: number): void {
+function takeGap({ counts, learner }: Model, rowsLost: number): void {
   counts[MODEL_COUNT.gaps] += 1;
   counts[MODEL_COUNT.rowsLost] += rowsLost;
+  if (learner.kind === 'anomaly') {
+    breakAnomaly(learner.detector);
+    markDetectionGap(learner.detection);
+    return;
+  }
+  const { inputs, supervised } = learner;
   breakWindow(inputs);
   // By time it is still known which sample a label is of.
   if (supervised.config.delayUs === 0) forgetWaiting(supervised.waiting);
   if (supervised.classes !== undefined) markClassGap(supervised.classes);
-  if (supervised.values !== undefined) markValueGap(supervised.values);
+  supervised.lastTargets.fill(NaN);
 }
 
 function setLabel({ counts, state }: Model, label: number): void {
@@ -188,13 +287,28 @@ function setLabel({ counts, state }: Model, label: number): void {
 }
 
 /** @param what a sum of FREEZE: this stands still from now on, the rest moves */
-function freeze({ state, inputs, supervised }: Model, what: number): void {
+function freeze({ state, learner }: Model, what: number): void {
   const before = state[STATE.frozen];
   state[STATE.frozen] = what;
+  if (learner.kind === 'anomaly') {
+    holdAnomaly(learner.detector, what & FREEZE.network ? 1 : 0, what & FREEZE.scaler ? 1 : 0);
+    return;
+  }
+  const { inputs, supervised } = learner;
   if (what & FREEZE.scaler) freezeScaler(inputs.scaler);
   else if (before & FREEZE.scaler) thawScaler(inputs.scaler);
   const ended = (what & FREEZE.winner) !== 0;
   if (ended !== ((before & FREEZE.winner) !== 0)) endRace(supervised.race, supervised.candidates, ended);
+}
+
+/** What is frozen: a sum of FREEZE. */
+export function frozenOf({ state }: Model): number {
+  return state[STATE.frozen];
+}
+
+/** The label that rows without one of their own have, or NO_LABEL. */
+export function standingLabel({ state }: Model): number {
+  return state[STATE.label] - 1;
 }
 
 /** Sequence number of the record taken last; exact up to 2^53. */

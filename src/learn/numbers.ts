@@ -24,9 +24,6 @@ import { MARK, markOf, takeDue } from './waiting.ts';
 /** Standardised targets are cut off here: one enormous value must not undo what was learned. */
 const TARGET_MAX = 10;
 
-/** A loss counts as this in the detector of drift at most. */
-const DRIFT_LOSS_MAX = 5;
-
 /**
  * The sample that `inputs` has made is answered, in the user's units.
  * @param values the row, at `first`
@@ -101,7 +98,7 @@ export function takeNumbers(
   model.loss[0] = 0.5 * losses[answering];
   recallSample(model, place);
   learnSample(model);
-  if (takeLoss(drift, Math.min(model.loss[0], DRIFT_LOSS_MAX)) === 1) counts[COUNT.drifts] += 1;
+  takeLoss(drift, model.loss[0]);
   endSample(model);
 }
 

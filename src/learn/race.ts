@@ -166,6 +166,12 @@ function bestNetwork(race: Race, candidates: Candidates, but: number): number {
   return best;
 }
 
+/** The network that answers, or the best one while the linear or the null model does. @returns which candidate */
+export function leadingNetwork(race: Race, candidates: Candidates): number {
+  const answering = race.state[RACE_STATE.answering];
+  return candidates.members[answering].kind === 'network' ? answering : bestNetwork(race, candidates, -1);
+}
+
 /** What has diverged is replaced by the best network that has not, and keeps its rate. */
 export function replaceDiverged(race: Race, candidates: Candidates, waiting: Float32Array): void {
   const { members, active, failures, outputs, config } = candidates;

@@ -86,8 +86,8 @@ type OwnParts = {
  * candidates still have it in their inputs, and whether a label has come since it did.
  */
 export const NEWEST = { class: 0, answering: 1, place: 2, isFresh: 3, isLabelled: 4 } as const;
-/** Samples whose label came, steps taken, alarms of drift. */
-export const COUNT = { labelled: 0, learned: 1, drifts: 2 } as const;
+/** Samples whose label came, and those of them that were learned. */
+export const COUNT = { labelled: 0, learned: 1 } as const;
 
 export interface SupervisedParts {
   readonly own: OwnParts;
@@ -162,7 +162,7 @@ export function planSupervised(plan: ArenaPlan, config: SupervisedConfig, inputs
       numbers: plan.float64('supervised.numbers', K),
       loss: plan.float64('supervised.loss', 1),
       newest: plan.int32('supervised.newest', 5),
-      counts: plan.float64('supervised.counts', 3),
+      counts: plan.float64('supervised.counts', 2),
     },
     candidates: planCandidates(plan, candidatesConfig(config, inputs)),
     race: planRace(plan, C, waysOf(config)),
@@ -255,4 +255,22 @@ export function learnSample(model: Supervised): void {
 /** At the end of a sample's turn: scouts may move. */
 export function endSample({ race, candidates, waiting }: Supervised): void {
   moveScouts(race, candidates, waiting.outputs);
+}
+
+/** The statistics keep the weight of so many rows when drift is answered. */
+const ROWS_KEPT = 50;
+
+/** What was learned no longer holds: statistics move faster again, and the networks are less sure. */
+export function loosen({ candidates }: Supervised, { scaler }: Inputs): void {
+  const { count, m2 } = scaler;
+  for (let column = 0; column < count.length; column++) {
+    if (!(count[column] > ROWS_KEPT)) continue;
+    m2[column] *= ROWS_KEPT / count[column];
+    count[column] = ROWS_KEPT;
+  }
+  for (const { kind, network } of candidates.members) {
+    if (kind !== 'network' || network === undefined) continue;
+    for (let i = 0; i < network.weights2.length; i++) network.weights2[i] = network.weights2[i] / 2;
+    for (let k = 0; k < network.bias2.length; k++) network.bias2[k] = network.bias2[k] / 2;
+  }
 }

@@ -1,10 +1,13 @@
 /**
- * The way back: what the learner answered to each row, for whoever wants it (a board, standard output). One writer
+ * The way back: what the learner answered to each sample, for whoever wants it (a board, standard output). One writer
  * (the learner) and one reader (the main thread) share a fixed block of memory:
  *
  *     control  Int32    | WRITTEN | READ | LOST | - |
  *     words    Int32    | sequence lo | hi | class | label |     x capacity
- *     shares   Float64  | probability of the class |             x capacity
+ *     numbers  Float64  | number 0 .. number N − 1 |             x capacity
+ *
+ * What the numbers are depends on the task: the probability of the class; the predicted values in the user's units; an
+ * anomaly's score and threshold. The class of a detector is 1 in an alarm.
  *
  * An answer is news, not record: a reader that is too slow loses the newest answers, which are counted, and the
  * learner never waits for it.
@@ -21,38 +24,46 @@ const CAPACITY = 1024;
 export interface Answer {
   /** Sequence number of the row's record. */
   readonly sequence: number;
-  /** Class index. */
+  /** Class index; −1 where the task has no classes. */
   readonly prediction: number;
   /** The row's own label, or NO_LABEL. */
   readonly label: number;
-  /** Of the predicted class, 0 to 1. */
-  readonly probability: number;
+  /** [N], by task; NaN where nothing is known yet. */
+  readonly numbers: readonly number[];
 }
 
-export function makeAnswers(): SharedArrayBuffer {
-  return new SharedArrayBuffer(4 * CONTROL_WORDS + CAPACITY * (4 * WORDS + 8));
+export interface AnswersLayout {
+  readonly buffer: SharedArrayBuffer;
+  /** N, at least 1. */
+  readonly numbers: number;
+}
+
+export function makeAnswers(numbers: number): AnswersLayout {
+  return { buffer: new SharedArrayBuffer(4 * CONTROL_WORDS + CAPACITY * (4 * WORDS + 8 * numbers)), numbers };
 }
 
 class AnswerViews {
   protected readonly control: Int32Array;
   protected readonly words: Int32Array;
-  protected readonly shares: Float64Array;
+  protected readonly numbers: Float64Array;
+  protected readonly stride: number;
 
-  constructor(buffer: SharedArrayBuffer) {
+  constructor({ buffer, numbers }: AnswersLayout) {
     this.control = new Int32Array(buffer, 0, CONTROL_WORDS);
     this.words = new Int32Array(buffer, 4 * CONTROL_WORDS, CAPACITY * WORDS);
-    this.shares = new Float64Array(buffer, 4 * (CONTROL_WORDS + CAPACITY * WORDS), CAPACITY);
+    this.numbers = new Float64Array(buffer, 4 * (CONTROL_WORDS + CAPACITY * WORDS), CAPACITY * numbers);
+    this.stride = numbers;
   }
 }
 
 export class AnswerWriter extends AnswerViews {
-  /** @param shares where the probabilities lie; that of `prediction` is taken */
+  /** @param numbers [N] and more */
   push(
     sequenceLow: number,
     sequenceHigh: number,
     prediction: number,
     label: number,
-    shares: Float32Array,
+    numbers: Float64Array,
   ): void {
     const written = this.control[CONTROL.written];
     if (((written - Atomics.load(this.control, CONTROL.read)) | 0) >= CAPACITY) {
@@ -65,7 +76,7 @@ export class AnswerWriter extends AnswerViews {
     this.words[base + WORD.sequenceHigh] = sequenceHigh;
     this.words[base + WORD.prediction] = prediction;
     this.words[base + WORD.label] = label;
-    this.shares[slot] = shares[prediction];
+    for (let i = 0; i < this.stride; i++) this.numbers[slot * this.stride + i] = numbers[i];
     Atomics.store(this.control, CONTROL.written, (written + 1) | 0);
   }
 }
@@ -82,12 +93,13 @@ export class AnswerReader extends AnswerViews {
     for (let at = this.control[CONTROL.read]; at !== written; at = (at + 1) | 0) {
       const slot = at & (CAPACITY - 1);
       const base = slot * WORDS;
+      const first = slot * this.stride;
       yield {
         sequence:
           this.words[base + WORD.sequenceHigh] * TWO_POW_32 + (this.words[base + WORD.sequenceLow] >>> 0),
         prediction: this.words[base + WORD.prediction],
         label: this.words[base + WORD.label],
-        probability: this.shares[slot],
+        numbers: [...this.numbers.subarray(first, first + this.stride)],
       };
       Atomics.store(this.control, CONTROL.read, (at + 1) | 0);
     }

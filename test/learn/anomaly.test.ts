@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ArenaPlan } from '../../src/engine/arena.ts';
 import { openKernels } from '../../src/engine/kernels.ts';
-import { learnAt } from '../../src/engine/paced.ts';
+import { learnPaced } from '../../src/engine/paced.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
 import { forward } from '../../src/engine/reference.ts';
 import { reportAnomaly } from '../../src/learn/anomaly-report.ts';
@@ -49,7 +49,7 @@ function openModel(config = configOf(), plain = false): Model {
   const steps = plain
     ? {
         forward: () => forward(network),
-        learnAt: (rate: number, capped: number, errorMax: number) => learnAt(network, rate, capped, errorMax),
+        learnPaced: () => learnPaced(network),
       }
     : openKernels(memory, network);
   return { detector, engine: engineOf(detector, steps), bytes: new Uint8Array(memory.buffer) };
