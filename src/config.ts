@@ -7,7 +7,17 @@ import { readFileSync } from 'node:fs';
 import { TomlError, parse } from 'smol-toml';
 import { ACTIVATIONS, type Activation } from './engine/network.ts';
 import { EdgeloopError } from './errors.ts';
-import { DIALECTS, SEPARATORS, type Separator, patternFault } from './serial/dialects.ts';
+import {
+  DIALECTS,
+  SEPARATORS,
+  type Separator,
+  TELEPLOT_STAMP,
+  TIME_UNITS,
+  type TimeUnit,
+  patternFault,
+  valueColumns,
+} from './serial/dialects.ts';
+import { LABEL_BYTES_MAX, isLabel } from './serial/labels.ts';
 
 export interface Config {
   readonly serial: {
@@ -26,6 +36,9 @@ export interface Config {
     readonly format: InputFormat;
     readonly columns: readonly string[];
     readonly label: string;
+    readonly time: string;
+    readonly timeUnit: TimeUnit;
+    readonly classes: readonly string[];
     readonly separator: Separator;
     readonly pattern: string;
   };
@@ -99,6 +112,9 @@ const REPLY_CHARS_MAX = 64;
 /** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
 const COLUMNS_MAX = 256;
 
+/** As many as a frame's label can name, and one. */
+const CLASSES_MAX = 256;
+
 export const OPTIONS: Readonly<Record<string, Option>> = {
   'serial.port': text(
     'device of the board, best by its stable name (edgeloop ports); "auto": the only one there is',
@@ -134,6 +150,17 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     accepts: isNameList,
   },
   'input.label': text('which of the columns holds the class; not needed with format = "auto"', ''),
+  'input.time': text(
+    'which of the columns holds the board\'s clock, which then times the rows and is no value; "stamp" for Teleplot\'s own',
+    '',
+  ),
+  'input.timeUnit': oneOf(TIME_UNITS, 'of that clock: millis() is "ms", micros() is "us"', 'ms'),
+  'input.classes': {
+    about: 'names of the classes, in order: rows with another one are dropped; []: learned as they come',
+    default: [],
+    expected: `a list of up to ${CLASSES_MAX} different names of 1 to ${LABEL_BYTES_MAX} bytes`,
+    accepts: (value) => isClassList(value),
+  },
   'input.separator': oneOf(
     SEPARATORS,
     'between the cells of numbers, csv and plotter; "any" is comma, semicolon or tab (of plotter comma, space or tab)',
@@ -146,7 +173,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     accepts: (value) => typeof value === 'string' && !/[\0\n]/.test(value),
   },
   'network.hidden': integer(1, 4096, 'hidden units', 16),
-  'network.classes': integer(2, 256, 'outputs: the most classes that can be learned', 8),
+  'network.classes': integer(2, CLASSES_MAX, 'outputs: the most classes that can be learned', 8),
   'network.activation': oneOf(ACTIVATIONS, 'of the hidden units', 'tanh'),
   'network.learningRate': {
     about: 'step size of stochastic gradient descent',
@@ -182,6 +209,15 @@ function isNameList(value: unknown): boolean {
     value.length >= 2 &&
     value.length <= COLUMNS_MAX &&
     value.every((name) => typeof name === 'string' && name.length > 0) &&
+    new Set(value).size === value.length
+  );
+}
+
+function isClassList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= CLASSES_MAX &&
+    value.every((name) => typeof name === 'string' && isLabel(name)) &&
     new Set(value).size === value.length
   );
 }
@@ -274,10 +310,12 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
   }
   const complete = config as unknown as Config;
   checkInput(complete.input, name);
+  checkClasses(complete, name);
   return complete;
 }
 
-function checkInput(input: Config['input'], name: string): void {
+/** @throws EdgeloopError ELOOP_CONFIG if the keys of [input] do not fit each other */
+export function checkInput(input: Config['input'], name: string): void {
   const { format, columns, label, pattern } = input;
   if (format === 'auto') return;
   for (const key of ['columns', 'label'] as const) {
@@ -292,6 +330,7 @@ function checkInput(input: Config['input'], name: string): void {
       `${name}: input.label: expected one of ${columns.join(', ')}, got "${label}".`,
     );
   }
+  checkTime(input, name);
   if (format !== 'text') return;
   const fault =
     pattern === '' ? `without one the label "${label}" is not read` : patternFault(pattern, input);
@@ -300,6 +339,28 @@ function checkInput(input: Config['input'], name: string): void {
       'ELOOP_CONFIG',
       `${name}: input.pattern: expected each column once in braces, got ${JSON.stringify(pattern)}: ${fault}.`,
     );
+  }
+}
+
+function checkClasses({ input, network }: Config, name: string): void {
+  if (input.classes.length <= network.classes) return;
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: input.classes: expected at most network.classes = ${network.classes} names, got ${input.classes.length}. ` +
+      'Set network.classes to as many.',
+  );
+}
+
+function checkTime(input: Config['input'], name: string): void {
+  const { format, columns, label, time } = input;
+  if (time === '') return;
+  const candidates = format === 'teleplot' ? [TELEPLOT_STAMP] : columns.filter((column) => column !== label);
+  if (format === 'frames' || !candidates.includes(time) || valueColumns(input).length === 0) {
+    const expected =
+      format === 'frames'
+        ? 'nothing with format = "frames", which carry the board\'s clock themselves'
+        : `one of ${candidates.join(', ')}, and another column beside it`;
+    throw new EdgeloopError('ELOOP_CONFIG', `${name}: input.time: expected ${expected}; got "${time}".`);
   }
 }
 

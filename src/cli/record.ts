@@ -117,8 +117,8 @@ class Recogniser {
     const { format } = this.#sample ? recogniseFormat(this.#sample) : {};
     this.#sample = undefined;
     if (format === undefined) return;
-    const { label, ...rest } = format;
-    this.#recording.describe({ ...this.#description, ...rest, ...(label === undefined ? {} : { label }) });
+    // A key that is undefined is left out of the JSON.
+    this.#recording.describe({ ...this.#description, ...format } as StreamDescription);
   }
 }
 

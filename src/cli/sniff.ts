@@ -134,7 +134,7 @@ function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
 
 /** What differs from the defaults, as TOML. */
 function configText(port: string, baudRate: number, format: TextFormat): string {
-  const { columns, label, separator, pattern } = format;
+  const { columns, label, separator, pattern, time, timeUnit = 'ms' } = format;
   const hasSeparator = ['numbers', 'csv'].includes(format.format) || separator !== 'any';
   return [
     '[serial]',
@@ -145,6 +145,7 @@ function configText(port: string, baudRate: number, format: TextFormat): string 
     `format = ${quote(format.format)}`,
     `columns = [${columns.map(quote).join(', ')}]`,
     label === undefined ? '# label = ' : `label = ${quote(label)}`,
+    ...(time === undefined ? [] : [`time = ${quote(time)}`, `timeUnit = ${quote(timeUnit)}`]),
     ...(hasSeparator ? [`separator = ${quote(separator)}`] : []),
     ...(format.format === 'text' ? [`pattern = ${quote(pattern)}`] : []),
     '',

@@ -4,15 +4,9 @@
  * best guess is put to the test by decoding what was heard.
  */
 import { type Dialect, type TextFormat, makeDecoder } from './dialects.ts';
-import {
-  type Guess,
-  type HeardLine,
-  guessJson,
-  guessNumbers,
-  guessPlotter,
-  guessTeleplot,
-  guessText,
-} from './guesses.ts';
+import { guessText } from './guess-text.ts';
+import { type Guess, guessJson, guessNumbers, guessPlotter, guessTeleplot } from './guesses.ts';
+import type { HeardLine } from './heard-columns.ts';
 import { Labels } from './labels.ts';
 import { type DropCounts, LINE_BYTES_MAX } from './lines.ts';
 import { type RowBatch, type RowRate, estimateRate } from './rate.ts';
@@ -163,7 +157,7 @@ function decodeBy({ format, because }: Guess, sample: Sample, lines: number): Re
 
 /** Whole lines that are not blank: without the torn first one and the unfinished last one. */
 function splitLines(sample: Sample): HeardLine[] {
-  const { bytes, ends } = sample;
+  const { bytes, ends, timesUs } = sample;
   const decoder = new TextDecoder('utf-8');
   const lines: HeardLine[] = [];
   let read = 0;
@@ -175,7 +169,9 @@ function splitLines(sample: Sample): HeardLine[] {
     if (end < 0) break;
     while (ends[read] <= start) read += 1;
     const text = decoder.decode(bytes.subarray(start, end)).replace(/\r+$/, '');
-    if (text.trim() !== '' && end - start <= LINE_BYTES_MAX) lines.push({ text, read, afterBlank });
+    if (text.trim() !== '' && end - start <= LINE_BYTES_MAX) {
+      lines.push({ text, read, timeUs: timesUs[read], afterBlank });
+    }
     afterBlank = text.trim() === '';
     start = end + 1;
   }

@@ -1,5 +1,5 @@
 /** `input.format = "auto"`: listens to the board for a moment and completes the config with what it prints. */
-import type { Config } from '../config.ts';
+import { type Config, checkInput } from '../config.ts';
 import { EdgeloopError } from '../errors.ts';
 import { DurableLink } from '../serial/durable-link.ts';
 import type { InputFormat } from '../serial/decoder.ts';
@@ -35,7 +35,15 @@ export async function recogniseInput(
     ({ recognition, format } = recogniseFormat(sample));
   }
   if (format === undefined) throw unknownError(recognition, path);
-  const input = { ...format, label: labelOf(format, config.input.label, path) };
+  const { time, timeUnit, classes } = config.input;
+  const input = {
+    ...format,
+    label: labelOf(format, config.input.label, path),
+    time: time === '' ? (format.time ?? '') : time,
+    timeUnit: time === '' ? (format.timeUnit ?? timeUnit) : timeUnit,
+    classes,
+  };
+  checkInput(input, path);
   return { config: { ...config, input }, because: recognition.because };
 }
 

@@ -10,6 +10,7 @@ import { type Learner, SCORE } from '../learn/learner.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
+import { valueColumns } from '../serial/dialects.ts';
 import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.ts';
 import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
 import type { Answer } from '../stream/answers.ts';
@@ -47,6 +48,8 @@ export interface Status {
 export interface LinkStatus extends LinkCounts {
   /** The open device; null while it is away. */
   readonly path: string | null;
+  /** How often the board began anew, as its clock or its sequence numbers tell. */
+  readonly boardRestarts: number;
 }
 
 /** A prediction with names, as standard output shows it. */
@@ -116,7 +119,7 @@ export class LiveTrainer {
     this.memory = session.memory;
     this.network = identity.network;
     this.learnedBefore = learnedBefore;
-    this.#labels = new Labels(classes, config.network.classes);
+    this.#labels = labelsOf(config, classes, weights);
     this.#repliesWanted = config.output.line !== '';
     this.#replies = new Replies(
       config.output,
@@ -124,7 +127,7 @@ export class LiveTrainer {
       (bytes) => this.#link?.write(bytes) ?? false,
     );
     this.#decoder = openDecoder(config.input as InputFormat, this.#labels, {
-      onRow: (row, datum, timeUs) => session.ring.pushRow(row, datum, timeUs),
+      onRow: (row, datum, times) => session.ring.pushRow(row, datum, times[0]),
       onGap: (lost) => session.ring.markGap(lost),
       onOtherStream: (error) => this.#end(error),
     });
@@ -259,14 +262,35 @@ export class LiveTrainer {
       dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
       replies: this.#replies.counts,
       answersLost: this.#session.answers?.lost ?? 0,
-      link: { path: this.#link?.path ?? null, ...this.#link!.counts },
+      link: {
+        path: this.#link?.path ?? null,
+        boardRestarts: this.#decoder.boardRestarts,
+        ...this.#link!.counts,
+      },
     };
   }
 }
 
+/**
+ * Class names: those learned so far, and if the config pins them no others.
+ * @throws EdgeloopError ELOOP_SHAPE if something else was learned than the config says
+ */
+function labelsOf({ input, network }: Config, learned: readonly string[], weights: string): Labels {
+  const { classes } = input;
+  if (classes.length === 0) return new Labels(learned, network.classes);
+  if (learned.some((name, index) => name !== classes[index])) {
+    throw new EdgeloopError(
+      'ELOOP_SHAPE',
+      `${weights}: expected the classes ${classes.join(', ')} of input.classes in this order, got ${learned.join(', ')}. ` +
+        'Start with --fresh, or set input.classes to what was learned.',
+    );
+  }
+  return new Labels(classes, classes.length);
+}
+
 /** The network that a config asks for: one input per column but the label's, softmax over the classes. */
 function identityOf({ input, network }: Config): ModelIdentity {
-  const inputNames = input.columns.filter((name) => name !== input.label);
+  const inputNames = valueColumns(input);
   return {
     inputNames,
     network: {

@@ -1,9 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { LineDecoder } from '../../src/serial/lines.ts';
 import { Labels } from '../../src/serial/labels.ts';
 import { bytesCounted, drops, listen, push } from '../support/frames.ts';
+import { numbersDecoder } from '../support/lines.ts';
 import { temporaryFolder } from '../support/program.ts';
 import { FORMAT, isInstalled, makeScript, send, sessionOf } from './senders.ts';
 
@@ -87,7 +87,7 @@ for (const [name, isThere, make] of senders) {
       expect(Buffer.from(sent).toString()).toMatch(/^\r\nax,t,n,label\r\n1\.000,-3\.000,1[01.e]+,\r\n/);
       const rows: number[][] = [];
       const labels = new Labels([], 2);
-      const decoder = new LineDecoder({ columns: 4, labelColumn: 3 }, labels, (row, label) =>
+      const decoder = numbersDecoder(['ax', 't', 'n', 'label'], labels, (row, label) =>
         rows.push([...row, label]),
       );
       decoder.push(sent, sent.length, 0);
