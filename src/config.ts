@@ -49,7 +49,12 @@ export interface Config {
     readonly learningRate: number;
     readonly seed: number;
   };
-  readonly output: { readonly line: string; readonly everyMs: number; readonly onChange: boolean };
+  readonly output: {
+    readonly line: string;
+    readonly frame: boolean;
+    readonly everyMs: number;
+    readonly onChange: boolean;
+  };
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
@@ -189,8 +194,9 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     expected: `a text of up to ${REPLY_CHARS_MAX} characters`,
     accepts: (value) => typeof value === 'string' && value.length <= REPLY_CHARS_MAX,
   },
-  'output.everyMs': integer(10, 3_600_000, 'least time between two lines to the board, in milliseconds', 100),
-  'output.onChange': flag('send a line only when the predicted class is another one than last sent', true),
+  'output.frame': flag('send the prediction to the board as an edgeloop frame, instead of a line', false),
+  'output.everyMs': integer(10, 3_600_000, 'least time between two of them, in milliseconds', 100),
+  'output.onChange': flag('send one only when the predicted class is another one than last sent', true),
   'stream.ringRows': {
     about: 'rows that may wait for the learner',
     default: 4096,
@@ -311,6 +317,7 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
   const complete = config as unknown as Config;
   checkInput(complete.input, name);
   checkClasses(complete, name);
+  checkOutput(complete.output, name);
   return complete;
 }
 
@@ -348,6 +355,15 @@ function checkClasses({ input, network }: Config, name: string): void {
     'ELOOP_CONFIG',
     `${name}: input.classes: expected at most network.classes = ${network.classes} names, got ${input.classes.length}. ` +
       'Set network.classes to as many.',
+  );
+}
+
+function checkOutput({ line, frame }: Config['output'], name: string): void {
+  if (!frame || line === '') return;
+  const expected = 'expected a line or a frame to the board, got both';
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: output: ${expected}. Leave out output.line or output.frame.`,
   );
 }
 

@@ -37,6 +37,8 @@ export interface Decoder {
   readonly dropped: Readonly<Record<string, number>>;
   /** How often the board began anew, as its clock or its sequence numbers tell. */
   readonly boardRestarts: number;
+  /** What the board calls a class of ours: its index in the board's own list, where frames have one; else the same. */
+  boardClassOf(index: number): number;
 }
 
 export function openDecoder(input: InputFormat, labels: Labels, events: DecoderEvents): Decoder {
@@ -52,6 +54,7 @@ export function openDecoder(input: InputFormat, labels: Labels, events: DecoderE
     get boardRestarts() {
       return lines.clockRestarts;
     },
+    boardClassOf: (index) => index,
   };
 }
 
@@ -83,6 +86,10 @@ class Frames implements Decoder {
 
   get boardRestarts(): number {
     return this.#decoder.restarts;
+  }
+
+  boardClassOf(index: number): number {
+    return this.#decoder.boardClassOf(index);
   }
 
   /** What was learned was learned from other columns: their rows must not be mixed. */

@@ -25,9 +25,10 @@ export const FRAME_BYTES_MAX = 4096;
 
 export const FRAME_VERSION = 1;
 
-export const FRAME_TYPE = { session: 1, data: 2, label: 3 } as const;
+/** `answer` goes the other way, to the board: see answer-frame.ts. */
+export const FRAME_TYPE = { session: 1, data: 2, label: 3, answer: 4 } as const;
 
-/** The label byte of a row, or of a board, without a label. */
+/** The label byte of a row, or of a board, without a label; and of an answer whose class the board does not know. */
 export const LABEL_NONE = 0xff;
 
 /** The int16 that stands for a missing value; a float32 says it with NaN. */
@@ -156,6 +157,12 @@ export class FrameDecoder {
   /** The last description that was taken. */
   get session(): Session | undefined {
     return this.#accepted ? this.#session : undefined;
+  }
+
+  /** The board's own index of a class of ours, LABEL_NONE if its description does not name it. */
+  boardClassOf(index: number): number {
+    const own = this.#classOf.indexOf(index);
+    return own < 0 ? LABEL_NONE : own;
   }
 
   /** Bytes of a frame whose end has not come yet. */

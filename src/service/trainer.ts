@@ -39,7 +39,7 @@ export interface Status {
   readonly changesCorrect: number;
   readonly dropped: Drops;
   readonly link: LinkStatus;
-  /** Lines sent back to the board, and lost since it did not take them. */
+  /** Lines or frames sent back to the board, and lost since it did not take them. */
   readonly replies: ReplyCounts;
   /** Predictions nobody took in time; only counted where they are asked for. */
   readonly answersLost: number;
@@ -120,12 +120,12 @@ export class LiveTrainer {
     this.network = identity.network;
     this.learnedBefore = learnedBefore;
     this.#labels = labelsOf(config, classes, weights);
-    this.#repliesWanted = config.output.line !== '';
-    this.#replies = new Replies(
-      config.output,
-      this.#labels.names,
-      (bytes) => this.#link?.write(bytes) ?? false,
-    );
+    this.#repliesWanted = Replies.wanted(config.output);
+    this.#replies = new Replies(config.output, {
+      names: this.#labels.names,
+      boardClassOf: (index) => this.#decoder.boardClassOf(index),
+      write: (bytes) => this.#link?.write(bytes) ?? false,
+    });
     this.#decoder = openDecoder(config.input as InputFormat, this.#labels, {
       onRow: (row, datum, times) => session.ring.pushRow(row, datum, times[0]),
       onGap: (lost) => session.ring.markGap(lost),
@@ -139,7 +139,7 @@ export class LiveTrainer {
    */
   static async start(config: Config, options: TrainerOptions, events: TrainerEvents): Promise<LiveTrainer> {
     const identity = identityOf(config);
-    const answering = events.onAnswer !== undefined || config.output.line !== '';
+    const answering = events.onAnswer !== undefined || Replies.wanted(config.output);
     const { network, stream } = config;
     const session = new LearningSession(identity.network, stream.ringRows, network.seed, answering);
     try {
