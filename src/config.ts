@@ -22,7 +22,8 @@ import { LABEL_BYTES_MAX, isLabel } from './serial/labels.ts';
 export interface Config {
   readonly serial: {
     readonly port: string;
-    readonly baudRate: number;
+    /** "auto" only until what the board prints has been recognised. */
+    readonly baudRate: number | 'auto';
     readonly dataBits: 5 | 6 | 7 | 8;
     readonly parity: 'none' | 'even' | 'odd';
     readonly stopBits: 1 | 2;
@@ -117,6 +118,10 @@ const REPLY_CHARS_MAX = 64;
 /** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
 const COLUMNS_MAX = 256;
 
+/** Bits per second. */
+export const BAUD_RATE_MIN = 50;
+export const BAUD_RATE_MAX = 4_000_000;
+
 /** As many as a frame's label can name, and one. */
 const CLASSES_MAX = 256;
 
@@ -124,7 +129,13 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'serial.port': text(
     'device of the board, best by its stable name (edgeloop ports); "auto": the only one there is',
   ),
-  'serial.baudRate': integer(50, 4_000_000, 'bits per second, as in the sketch (Serial.begin)', 115_200),
+  'serial.baudRate': {
+    about:
+      'bits per second, as in the sketch (Serial.begin); "auto", with format = "auto": the usual ones are tried',
+    default: 115_200,
+    expected: `an integer from ${BAUD_RATE_MIN} to ${BAUD_RATE_MAX}, or "auto"`,
+    accepts: (value) => value === 'auto' || isBaudRate(value),
+  },
   'serial.dataBits': integer(5, 8, 'bits of a character', 8),
   'serial.parity': oneOf(['none', 'even', 'odd'], 'parity bit of a character', 'none'),
   'serial.stopBits': integer(1, 2, 'stop bits of a character', 1),
@@ -217,6 +228,10 @@ function isNameList(value: unknown): boolean {
     value.every((name) => typeof name === 'string' && name.length > 0) &&
     new Set(value).size === value.length
   );
+}
+
+export function isBaudRate(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= BAUD_RATE_MIN && (value as number) <= BAUD_RATE_MAX;
 }
 
 function isClassList(value: unknown): boolean {
@@ -316,6 +331,7 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
   }
   const complete = config as unknown as Config;
   checkInput(complete.input, name);
+  checkBaudRate(complete, name);
   checkClasses(complete, name);
   checkOutput(complete.output, name);
   return complete;
@@ -347,6 +363,16 @@ export function checkInput(input: Config['input'], name: string): void {
       `${name}: input.pattern: expected each column once in braces, got ${JSON.stringify(pattern)}: ${fault}.`,
     );
   }
+}
+
+/** Only what is recognised tells rows from noise. */
+function checkBaudRate({ serial, input }: Config, name: string): void {
+  if (serial.baudRate !== 'auto' || input.format === 'auto') return;
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: serial.baudRate: expected a number with input.format = "${input.format}", got "auto". ` +
+      '`edgeloop sniff` finds the number; or set input.format to "auto" as well.',
+  );
 }
 
 function checkClasses({ input, network }: Config, name: string): void {

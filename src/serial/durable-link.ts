@@ -9,6 +9,7 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { EdgeloopError } from '../errors.ts';
+import { USUAL_BAUD_RATES } from './baud-search.ts';
 import { type LinkOptions, SerialLink } from './link.ts';
 import { listPorts, resolvePort } from './ports.ts';
 
@@ -17,7 +18,9 @@ const RETRY_MS_MIN = 100;
 /** A look costs well under a millisecond: at this pace waiting is free, and a board is picked up soon enough. */
 const RETRY_MS_MAX = 2000;
 
-export interface DurableLinkOptions extends Omit<LinkOptions, 'path'> {
+export interface DurableLinkOptions extends Omit<LinkOptions, 'path' | 'baudRate'> {
+  /** "auto": the likeliest, until `setBaudRate` is called. */
+  readonly baudRate: number | 'auto';
   /** A device, a stable name, or "auto". */
   readonly port: string;
   /** Wait for the port and open it again; false: the first failure ends it. */
@@ -46,6 +49,7 @@ export interface LinkCounts {
 export class DurableLink {
   readonly #options: DurableLinkOptions;
   readonly #events: DurableLinkEvents;
+  #baudRate: number;
   #link: SerialLink | undefined;
   #opening: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -60,6 +64,7 @@ export class DurableLink {
 
   private constructor(options: DurableLinkOptions, events: DurableLinkEvents) {
     this.#options = options;
+    this.#baudRate = options.baudRate === 'auto' ? USUAL_BAUD_RATES[0] : options.baudRate;
     this.#events = events;
   }
 
@@ -91,6 +96,16 @@ export class DurableLink {
     return this.#link?.write(bytes) ?? false;
   }
 
+  get baudRate(): number {
+    return this.#baudRate;
+  }
+
+  /** Goes on at another rate, also when it is opened again. @throws if the hardware cannot do it */
+  async setBaudRate(baudRate: number): Promise<void> {
+    await this.#link?.setBaudRate(baudRate);
+    this.#baudRate = baudRate;
+  }
+
   get counts(): LinkCounts {
     const { reopens, awayMs } = { reopens: Math.max(0, this.#opens - 1), awayMs: this.#awayMs };
     const now = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
@@ -109,7 +124,7 @@ export class DurableLink {
     const path = this.#stableName ?? resolvePort(this.#options.port);
     const stableName = this.#stableName ?? stableNameOf(path);
     const link = await SerialLink.open(
-      { ...this.#options, path },
+      { ...this.#options, baudRate: this.#baudRate, path },
       {
         onBytes: (bytes, count) => {
           this.#bytes += count;

@@ -83,6 +83,25 @@ export class Sample {
   }
 }
 
+/** Fewer bytes may sound right by chance. */
+const JUDGED_BYTES_MIN = 16;
+/** At a wrong rate far more is odd; at the right one next to nothing, since the settling is over. */
+const JUDGED_ODD_SHARE_MAX = 0.03;
+
+/** Whether bytes are what a board prints, whatever it means: for the choice of a baud rate. */
+export function judgeBytes(bytes: Uint8Array): { sounds: 'right' | 'noise' | 'silence'; heard: string } {
+  const frames = describeFrames(bytes);
+  if (frames !== undefined) return { sounds: 'right', heard: frames };
+  if (bytes.length < JUDGED_BYTES_MIN) return { sounds: 'silence', heard: `${bytes.length} bytes` };
+  const oddShare = shareOfOddCharacters(bytes);
+  if (oddShare <= JUDGED_ODD_SHARE_MAX) return { sounds: 'right', heard: 'text' };
+  return { sounds: 'noise', heard: describeOdd(oddShare) };
+}
+
+function describeOdd(share: number): string {
+  return `${(100 * share).toFixed(0)} % of the characters are no text`;
+}
+
 export function recognise(sample: Sample): Recognition {
   const { bytes } = sample;
   if (bytes.length === 0) return without('silence', bytes, ['not one byte came']);
@@ -91,7 +110,7 @@ export function recognise(sample: Sample): Recognition {
   const oddShare = shareOfOddCharacters(bytes);
   if (oddShare > ODD_SHARE_MAX) {
     return without('noise', bytes, [
-      `${(100 * oddShare).toFixed(0)} % of the characters are no text`,
+      describeOdd(oddShare),
       'probably another baud rate than that of the board',
     ]);
   }
