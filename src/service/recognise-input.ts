@@ -66,6 +66,7 @@ class Ear {
     ear.#link = await DurableLink.open(config.serial, {
       onBytes: (bytes, count) => ear.#hearing.take(bytes, count),
       onOpen: (opened) => (ear.path = opened),
+      onChoice: onNotice,
       onAway: (error) => onNotice(`${error.message} Waiting for it.`),
       onEnd: (error) => ear.#hearing.fail(error),
     });

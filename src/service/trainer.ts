@@ -189,6 +189,7 @@ export class LiveTrainer {
         if (again) this.#interrupted();
         if (again) events.onNotice(`${path} is open again; learning goes on.`);
       },
+      onChoice: (text) => events.onNotice(text),
       onAway: (error) => events.onNotice(`${error.message} Waiting for it.`),
       onEnd: end,
     });
