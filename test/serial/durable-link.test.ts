@@ -194,7 +194,7 @@ describe('serial.port = "auto"', () => {
       const usb = { socket: '1-2', name: 'ttyACM0', device: '166:0', driver: 'cdc_acm' };
       machine.acm({ ...usb, vendorId: '2341', productId: '0043', product: 'Uno' });
       lead('ttyACM0', pty.path);
-    rmSync(join(machine.roots.dev, 'serial'), { recursive: true }); // udev has not made its names yet
+      rmSync(join(machine.roots.dev, 'serial'), { recursive: true }); // udev has not made its names yet
       await until(() => told.length === 3);
       expect(told.slice(1)).toEqual(['serial.port = "auto" is /dev/ttyACM0 (Uno).', '/dev/ttyACM0']);
       rmSync(join(machine.roots.dev, 'ttyACM0'));
