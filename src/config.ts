@@ -7,12 +7,23 @@ import { readFileSync } from 'node:fs';
 import { TomlError, parse } from 'smol-toml';
 import { ACTIVATIONS, type Activation } from './engine/network.ts';
 import { EdgeloopError } from './errors.ts';
-import { DIALECTS, SEPARATORS, type Separator, patternFault } from './serial/dialects.ts';
+import {
+  DIALECTS,
+  SEPARATORS,
+  type Separator,
+  TELEPLOT_STAMP,
+  TIME_UNITS,
+  type TimeUnit,
+  patternFault,
+  valueColumns,
+} from './serial/dialects.ts';
+import { LABEL_BYTES_MAX, isLabel } from './serial/labels.ts';
 
 export interface Config {
   readonly serial: {
     readonly port: string;
-    readonly baudRate: number;
+    /** "auto" only until what the board prints has been recognised. */
+    readonly baudRate: number | 'auto';
     readonly dataBits: 5 | 6 | 7 | 8;
     readonly parity: 'none' | 'even' | 'odd';
     readonly stopBits: 1 | 2;
@@ -26,6 +37,9 @@ export interface Config {
     readonly format: InputFormat;
     readonly columns: readonly string[];
     readonly label: string;
+    readonly time: string;
+    readonly timeUnit: TimeUnit;
+    readonly classes: readonly string[];
     readonly separator: Separator;
     readonly pattern: string;
   };
@@ -36,7 +50,12 @@ export interface Config {
     readonly learningRate: number;
     readonly seed: number;
   };
-  readonly output: { readonly line: string; readonly everyMs: number; readonly onChange: boolean };
+  readonly output: {
+    readonly line: string;
+    readonly frame: boolean;
+    readonly everyMs: number;
+    readonly onChange: boolean;
+  };
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
@@ -99,11 +118,24 @@ const REPLY_CHARS_MAX = 64;
 /** Each input column costs a column of weights; more than this does not fit a line (LINE_BYTES_MAX) anyway. */
 const COLUMNS_MAX = 256;
 
+/** Bits per second. */
+export const BAUD_RATE_MIN = 50;
+export const BAUD_RATE_MAX = 4_000_000;
+
+/** As many as a frame's label can name, and one. */
+const CLASSES_MAX = 256;
+
 export const OPTIONS: Readonly<Record<string, Option>> = {
   'serial.port': text(
     'device of the board, best by its stable name (edgeloop ports); "auto": the only one there is',
   ),
-  'serial.baudRate': integer(50, 4_000_000, 'bits per second, as in the sketch (Serial.begin)', 115_200),
+  'serial.baudRate': {
+    about:
+      'bits per second, as in the sketch (Serial.begin); "auto", with format = "auto": the usual ones are tried',
+    default: 115_200,
+    expected: `an integer from ${BAUD_RATE_MIN} to ${BAUD_RATE_MAX}, or "auto"`,
+    accepts: (value) => value === 'auto' || isBaudRate(value),
+  },
   'serial.dataBits': integer(5, 8, 'bits of a character', 8),
   'serial.parity': oneOf(['none', 'even', 'odd'], 'parity bit of a character', 'none'),
   'serial.stopBits': integer(1, 2, 'stop bits of a character', 1),
@@ -134,6 +166,17 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     accepts: isNameList,
   },
   'input.label': text('which of the columns holds the class; not needed with format = "auto"', ''),
+  'input.time': text(
+    'which of the columns holds the board\'s clock, which then times the rows and is no value; "stamp" for Teleplot\'s own',
+    '',
+  ),
+  'input.timeUnit': oneOf(TIME_UNITS, 'of that clock: millis() is "ms", micros() is "us"', 'ms'),
+  'input.classes': {
+    about: 'names of the classes, in order: rows with another one are dropped; []: learned as they come',
+    default: [],
+    expected: `a list of up to ${CLASSES_MAX} different names of 1 to ${LABEL_BYTES_MAX} bytes`,
+    accepts: (value) => isClassList(value),
+  },
   'input.separator': oneOf(
     SEPARATORS,
     'between the cells of numbers, csv and plotter; "any" is comma, semicolon or tab (of plotter comma, space or tab)',
@@ -146,7 +189,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     accepts: (value) => typeof value === 'string' && !/[\0\n]/.test(value),
   },
   'network.hidden': integer(1, 4096, 'hidden units', 16),
-  'network.classes': integer(2, 256, 'outputs: the most classes that can be learned', 8),
+  'network.classes': integer(2, CLASSES_MAX, 'outputs: the most classes that can be learned', 8),
   'network.activation': oneOf(ACTIVATIONS, 'of the hidden units', 'tanh'),
   'network.learningRate': {
     about: 'step size of stochastic gradient descent',
@@ -162,8 +205,9 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     expected: `a text of up to ${REPLY_CHARS_MAX} characters`,
     accepts: (value) => typeof value === 'string' && value.length <= REPLY_CHARS_MAX,
   },
-  'output.everyMs': integer(10, 3_600_000, 'least time between two lines to the board, in milliseconds', 100),
-  'output.onChange': flag('send a line only when the predicted class is another one than last sent', true),
+  'output.frame': flag('send the prediction to the board as an edgeloop frame, instead of a line', false),
+  'output.everyMs': integer(10, 3_600_000, 'least time between two of them, in milliseconds', 100),
+  'output.onChange': flag('send one only when the predicted class is another one than last sent', true),
   'stream.ringRows': {
     about: 'rows that may wait for the learner',
     default: 4096,
@@ -182,6 +226,19 @@ function isNameList(value: unknown): boolean {
     value.length >= 2 &&
     value.length <= COLUMNS_MAX &&
     value.every((name) => typeof name === 'string' && name.length > 0) &&
+    new Set(value).size === value.length
+  );
+}
+
+export function isBaudRate(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= BAUD_RATE_MIN && (value as number) <= BAUD_RATE_MAX;
+}
+
+function isClassList(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= CLASSES_MAX &&
+    value.every((name) => typeof name === 'string' && isLabel(name)) &&
     new Set(value).size === value.length
   );
 }
@@ -274,10 +331,14 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
   }
   const complete = config as unknown as Config;
   checkInput(complete.input, name);
+  checkBaudRate(complete, name);
+  checkClasses(complete, name);
+  checkOutput(complete.output, name);
   return complete;
 }
 
-function checkInput(input: Config['input'], name: string): void {
+/** @throws EdgeloopError ELOOP_CONFIG if the keys of [input] do not fit each other */
+export function checkInput(input: Config['input'], name: string): void {
   const { format, columns, label, pattern } = input;
   if (format === 'auto') return;
   for (const key of ['columns', 'label'] as const) {
@@ -292,6 +353,7 @@ function checkInput(input: Config['input'], name: string): void {
       `${name}: input.label: expected one of ${columns.join(', ')}, got "${label}".`,
     );
   }
+  checkTime(input, name);
   if (format !== 'text') return;
   const fault =
     pattern === '' ? `without one the label "${label}" is not read` : patternFault(pattern, input);
@@ -300,6 +362,47 @@ function checkInput(input: Config['input'], name: string): void {
       'ELOOP_CONFIG',
       `${name}: input.pattern: expected each column once in braces, got ${JSON.stringify(pattern)}: ${fault}.`,
     );
+  }
+}
+
+/** Only what is recognised tells rows from noise. */
+function checkBaudRate({ serial, input }: Config, name: string): void {
+  if (serial.baudRate !== 'auto' || input.format === 'auto') return;
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: serial.baudRate: expected a number with input.format = "${input.format}", got "auto". ` +
+      '`edgeloop sniff` finds the number; or set input.format to "auto" as well.',
+  );
+}
+
+function checkClasses({ input, network }: Config, name: string): void {
+  if (input.classes.length <= network.classes) return;
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: input.classes: expected at most network.classes = ${network.classes} names, got ${input.classes.length}. ` +
+      'Set network.classes to as many.',
+  );
+}
+
+function checkOutput({ line, frame }: Config['output'], name: string): void {
+  if (!frame || line === '') return;
+  const expected = 'expected a line or a frame to the board, got both';
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: output: ${expected}. Leave out output.line or output.frame.`,
+  );
+}
+
+function checkTime(input: Config['input'], name: string): void {
+  const { format, columns, label, time } = input;
+  if (time === '') return;
+  const candidates = format === 'teleplot' ? [TELEPLOT_STAMP] : columns.filter((column) => column !== label);
+  if (format === 'frames' || !candidates.includes(time) || valueColumns(input).length === 0) {
+    const expected =
+      format === 'frames'
+        ? 'nothing with format = "frames", which carry the board\'s clock themselves'
+        : `one of ${candidates.join(', ')}, and another column beside it`;
+    throw new EdgeloopError('ELOOP_CONFIG', `${name}: input.time: expected ${expected}; got "${time}".`);
   }
 }
 

@@ -82,6 +82,27 @@ describe('the config', () => {
     expect(error.exitStatus).toBe(EXIT.usage);
   });
 
+  it.each([
+    ['time = "z"', /input\.time: expected one of x, y, and another column beside it; got "z"/],
+    ['time = "state"', /input\.time: expected one of x, y/],
+    ['format = "teleplot"\ntime = "x"', /input\.time: expected one of stamp/],
+    ['format = "frames"\ntime = "x"', /frames", which carry the board's clock themselves; got "x"/],
+    ['time = "x"\ntimeUnit = "min"', /input\.timeUnit .*expected one of "us", "ms", "s", got "min"/],
+    ['classes = ["on", "on"]', /input\.classes .*different names/],
+    ['classes = ["a\\u0007"]', /input\.classes/],
+  ])('checks what [input] says together: %s', (input, message) => {
+    const source = `[serial]\nport = "/dev/x"\n[input]\ncolumns = ["x", "y", "state"]\nlabel = "state"\n${input}\n`;
+    expect(errorOf(source).message).toMatch(message);
+  });
+
+  it('takes a clock beside a value, and as many pinned classes as the network has', () => {
+    const source =
+      '[serial]\nport = "/dev/x"\n[input]\ncolumns = ["ms", "x", "state"]\nlabel = "state"\ntime = "ms"\n' +
+      'classes = ["off", "running", "broken"]\n[network]\nclasses = ';
+    expect(parseConfig(`${source}3`, 'c').input).toMatchObject({ time: 'ms', timeUnit: 'ms' });
+    expect(errorOf(`${source}2`).message).toMatch(/expected at most network\.classes = 2 names, got 3/);
+  });
+
   it('does not take a key of the prototype for an option', () => {
     expect(errorOf(`${SMALLEST}\n[constructor]\nname = 1\n`).message).toMatch(
       /unknown key constructor\.name/,

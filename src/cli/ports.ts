@@ -51,7 +51,11 @@ function notes({ path, stableName, problem }: SerialPortInfo): string[] {
 
 function autoText(ports: readonly SerialPortInfo[], roots: Roots): string {
   const candidates = autoCandidates(ports);
-  if (candidates.length === 1) return `serial.port = "auto" takes ${candidates[0].stableName}`;
+  if (candidates.length === 1) {
+    const [{ kind, stableName }] = candidates;
+    const wait = kind === 'uart' ? ', if no board comes on USB within seconds' : '';
+    return `serial.port = "auto" takes ${stableName}${wait}`;
+  }
   if (candidates.length === 0) return `serial.port = "auto" takes none of them. ${plugInAdvice(roots)}`;
   const names = candidates.map(({ stableName }) => stableName).join(' or ');
   return `serial.port = "auto" cannot choose; set serial.port to ${names}`;

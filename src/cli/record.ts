@@ -1,7 +1,9 @@
 /** `edgeloop record`: keeps what a port gives, byte for byte with the time of each read, for `edgeloop replay`. */
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
+import { BAUD_RATE_MAX, BAUD_RATE_MIN, isBaudRate } from '../config.ts';
 import { EXIT, EdgeloopError } from '../errors.ts';
+import { monotonicUs } from '../serial/hearing.ts';
 import { recogniseFormat } from '../serial/recognise-format.ts';
 import { Sample } from '../serial/recognise.ts';
 import { SerialLink } from '../serial/link.ts';
@@ -25,8 +27,6 @@ export const RECORD_HELP = `edgeloop record PORT [options]
 const PROGRESS_EVERY_MS = 1000;
 /** From the first byte on. Frames describe themselves every five seconds. */
 const RECOGNISE_AFTER_MS = 6000;
-const BAUD_RATE_MIN = 50;
-const BAUD_RATE_MAX = 4_000_000;
 
 const OPTIONS = {
   out: { type: 'string' },
@@ -67,7 +67,7 @@ async function recordPort({ port, baudRate, directory, forMs, description }: Rec
       { path: port, baudRate },
       {
         onBytes(bytes, count) {
-          const timeUs = Math.floor(performance.now() * 1000);
+          const timeUs = monotonicUs();
           recording.take(bytes, count, timeUs);
           recogniser.take(bytes, count, timeUs);
         },
@@ -103,7 +103,7 @@ class Recogniser {
   constructor(recording: RecordingWriter, description: StreamDescription) {
     this.#recording = recording;
     this.#description = description;
-    if (description.columns === undefined) this.#sample = new Sample(Math.floor(performance.now() * 1000));
+    if (description.columns === undefined) this.#sample = new Sample(monotonicUs());
   }
 
   take(bytes: Uint8Array, count: number, timeUs: number): void {
@@ -117,8 +117,8 @@ class Recogniser {
     const { format } = this.#sample ? recogniseFormat(this.#sample) : {};
     this.#sample = undefined;
     if (format === undefined) return;
-    const { label, ...rest } = format;
-    this.#recording.describe({ ...this.#description, ...rest, ...(label === undefined ? {} : { label }) });
+    // A key that is undefined is left out of the JSON.
+    this.#recording.describe({ ...this.#description, ...format } as StreamDescription);
   }
 }
 
@@ -205,7 +205,7 @@ function parseStrictly(args: string[]) {
 
 function parseBaudRate(text: string): number {
   const baudRate = /^\d+$/.test(text) ? Number(text) : NaN;
-  if (baudRate >= BAUD_RATE_MIN && baudRate <= BAUD_RATE_MAX) return baudRate;
+  if (isBaudRate(baudRate)) return baudRate;
   const expected = `expected an integer from ${BAUD_RATE_MIN} to ${BAUD_RATE_MAX}`;
   throw new EdgeloopError('ELOOP_CONFIG', `--baud: ${expected}, got "${text}".`);
 }

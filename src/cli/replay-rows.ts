@@ -54,6 +54,7 @@ class Rows {
   #decoder: Decoder;
   readonly #dropped = new Map<string, number>();
   #rows = 0;
+  #boardRestarts = 0;
   #bytes = 0;
   #bytesMissing = 0;
 
@@ -80,12 +81,14 @@ class Rows {
     const reasons = [...this.#dropped].filter(([, lines]) => lines > 0);
     const drops = reasons.map(([reason, lines]) => `${reason} ${count(lines)}`).join(', ') || 'none';
     const missing = this.#bytesMissing === 0 ? '' : `; ${count(this.#bytesMissing)} bytes are missing`;
-    return `${count(this.#rows)} rows from ${count(this.#bytes)} bytes; dropped: ${drops}${missing}.`;
+    const anew =
+      this.#boardRestarts === 0 ? '' : `; the board began anew, ${count(this.#boardRestarts)} times`;
+    return `${count(this.#rows)} rows from ${count(this.#bytes)} bytes; dropped: ${drops}${missing}${anew}.`;
   }
 
   #newDecoder(): Decoder {
     return openDecoder(this.#format, this.#labels, {
-      onRow: (values, label, timeUs) => this.#add(values, label, timeUs),
+      onRow: (values, label, [timeUs]) => this.#add(values, label, timeUs),
       onGap: () => {}, // rows carry their times
       onOtherStream: (error) => process.stderr.write(`edgeloop: ${error.message}\n`),
     });
@@ -99,6 +102,7 @@ class Rows {
   }
 
   #addDrops(): void {
+    this.#boardRestarts += this.#decoder.boardRestarts;
     for (const [reason, lines] of Object.entries(this.#decoder.dropped)) {
       this.#dropped.set(reason, (this.#dropped.get(reason) ?? 0) + lines);
     }

@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import type { InputFormat } from '../serial/decoder.ts';
-import { DIALECTS, SEPARATORS } from '../serial/dialects.ts';
+import { DIALECTS, SEPARATORS, TIME_UNITS } from '../serial/dialects.ts';
 import { describeRecording } from '../store/recording.ts';
 import type { Cut } from '../store/segments.ts';
 import { checkColumns, parseColumns } from './columns.ts';
@@ -83,13 +83,16 @@ function formatOf(directory: string, list: string | undefined, label: string | u
     list === undefined
       ? checkColumns(described.columns!, label ?? described.label)
       : parseColumns(list, label);
-  const { separator, pattern = '' } = described;
+  const { separator, pattern = '', time, timeUnit } = described;
   return {
     format: FORMATS.find((format) => format === described.format) ?? 'numbers',
     columns,
     label: known,
     separator: SEPARATORS.find((known) => known === separator) ?? 'any',
     pattern,
+    // Other columns than those of the recording may not have it.
+    time: time === undefined || (list !== undefined && !columns.includes(time)) ? undefined : time,
+    timeUnit: TIME_UNITS.find((known) => known === timeUnit),
   };
 }
 

@@ -2,23 +2,24 @@
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import type { TextFormat } from '../serial/dialects.ts';
+import { BAUD_RATE_MAX, BAUD_RATE_MIN, isBaudRate } from '../config.ts';
+import { type BaudTrial, USUAL_BAUD_RATES, searchBaudRate, trialText } from '../serial/baud-search.ts';
+import { Hearing } from '../serial/hearing.ts';
 import { SerialLink } from '../serial/link.ts';
 import type { RowRate } from '../serial/rate.ts';
-import { type Recognition, type StreamKind, Sample, recognise } from '../serial/recognise.ts';
+import { type Recognition, type StreamKind, recognise } from '../serial/recognise.ts';
 import { parseDuration } from './duration.ts';
 
 export const SNIFF_HELP = `edgeloop sniff PORT [options] > edgeloop.toml
 
   Listens to the board on the port (edgeloop ports lists them) and prints a config for what it heard: dialect,
-  columns, the class's column, rows per second. Reasons are comments. Ends with status 1 if it cannot tell.
+  columns, the class's column, the board's clock, rows per second. Reasons are comments. If it hears noise it tries the
+  usual baud rates, a second each at most. Ends with status 1 if it cannot tell.
 
-  --baud N         bits per second (115200)
+  --baud N         bits per second to begin with (115200)
   --for TIME       listen this long (3s): 500ms, 10s, 5m, 2h
   --json           print one JSON object instead
 `;
-
-const BAUD_RATE_MAX = 4_000_000;
-const OTHER_BAUD_RATES = '9600, 57600, 115200, 230400, 460800 or 921600';
 
 interface SniffOptions {
   readonly port: string;
@@ -37,45 +38,51 @@ export async function sniff(args: string[]): Promise<number> {
     process.stdout.write(SNIFF_HELP);
     return EXIT.ok;
   }
-  const recognition = recognise(await listen(options));
+  const { baudRate, trials, recognition } = await listen(options);
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ port: options.port, baudRate: options.baudRate, ...recognition })}\n`
-      : recognitionText(options.port, options.baudRate, recognition),
+      ? `${JSON.stringify({ port: options.port, baudRate, trials, ...recognition })}\n`
+      : recognitionText(options.port, baudRate, recognition, trials),
   );
   return recognition.format === undefined && recognition.kind !== 'frames' ? EXIT.failed : EXIT.ok;
 }
 
-/** Monotonic. */
-const nowUs = (): number => Math.floor(performance.now() * 1000);
+interface Heard {
+  readonly baudRate: number;
+  /** Rates that were tried after noise was heard at the given one, that one first. */
+  readonly trials: readonly BaudTrial[];
+  readonly recognition: Recognition;
+}
 
-async function listen({ port, baudRate, forMs }: SniffOptions): Promise<Sample> {
-  const ended = Promise.withResolvers<void>();
-  const sample = new Sample(nowUs());
+async function listen({ port, baudRate, forMs }: SniffOptions): Promise<Heard> {
+  const hearing = new Hearing();
   const link = await SerialLink.open(
     { path: port, baudRate },
-    {
-      onBytes: (bytes, count) => {
-        sample.add(bytes, count, nowUs());
-        if (sample.isFull) ended.resolve();
-      },
-      onGone: ended.reject,
-    },
+    { onBytes: (bytes, count) => hearing.take(bytes, count), onGone: (error) => hearing.fail(error) },
   );
-  const timer = setTimeout(ended.resolve, forMs);
   try {
-    await ended.promise;
-    return sample;
+    const recognition = recognise(await hearing.listen({ forMs }));
+    if (recognition.kind !== 'noise') return { baudRate, trials: [], recognition };
+    const [heard] = recognition.because;
+    const trials: BaudTrial[] = [{ baudRate, sounds: 'noise', heard }];
+    const found = await searchBaudRate(link, hearing, baudRate, (trial) => trials.push(trial));
+    if (found === undefined) return { baudRate, trials, recognition };
+    return { baudRate: found, trials, recognition: recognise(await hearing.listen({ forMs })) };
   } finally {
-    clearTimeout(timer);
     await link.close();
   }
 }
 
 /** The findings as comments, then the config: all of it is TOML. */
-export function recognitionText(port: string, baudRate: number, recognition: Recognition): string {
+export function recognitionText(
+  port: string,
+  baudRate: number,
+  recognition: Recognition,
+  trials: readonly BaudTrial[] = [],
+): string {
   const { kind, format, because, bytes, rows, dropped, rate } = recognition;
   const findings = [`${port} at ${baudRate} baud, ${bytes.toLocaleString('en-US')} bytes: ${describe(kind)}`];
+  for (const trial of trials) findings.push(`- ${trialText(trial)}`);
   for (const reason of because) findings.push(`- ${reason}`);
   if (format !== undefined && dropped !== undefined) {
     const drops = Object.entries(dropped).filter(([, lines]) => lines > 0);
@@ -122,7 +129,10 @@ function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
     ];
   }
   if (kind === 'noise')
-    return [`Try --baud with the number in the sketch's Serial.begin: ${OTHER_BAUD_RATES}.`];
+    return [
+      `None of the usual rates gave text or frames: ${USUAL_BAUD_RATES.join(', ')}. Give the number in the sketch's ` +
+        'Serial.begin with --baud; look at the cable, and that both sides share a ground.',
+    ];
   if (kind === 'unknown') return ['Try --for 10s. Each row should be one line with all its numbers.'];
   if (format !== undefined && format.label === undefined) {
     return [
@@ -134,7 +144,7 @@ function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
 
 /** What differs from the defaults, as TOML. */
 function configText(port: string, baudRate: number, format: TextFormat): string {
-  const { columns, label, separator, pattern } = format;
+  const { columns, label, separator, pattern, time, timeUnit = 'ms' } = format;
   const hasSeparator = ['numbers', 'csv'].includes(format.format) || separator !== 'any';
   return [
     '[serial]',
@@ -145,6 +155,7 @@ function configText(port: string, baudRate: number, format: TextFormat): string 
     `format = ${quote(format.format)}`,
     `columns = [${columns.map(quote).join(', ')}]`,
     label === undefined ? '# label = ' : `label = ${quote(label)}`,
+    ...(time === undefined ? [] : [`time = ${quote(time)}`, `timeUnit = ${quote(timeUnit)}`]),
     ...(hasSeparator ? [`separator = ${quote(separator)}`] : []),
     ...(format.format === 'text' ? [`pattern = ${quote(pattern)}`] : []),
     '',
@@ -172,10 +183,10 @@ function parse(args: string[]): SniffOptions | undefined {
     );
   }
   const baudRate = Number(values.baud);
-  if (!/^\d{2,7}$/.test(values.baud) || baudRate < 50 || baudRate > BAUD_RATE_MAX) {
+  if (!/^\d+$/.test(values.baud) || !isBaudRate(baudRate)) {
     throw new EdgeloopError(
       'ELOOP_CONFIG',
-      `--baud: expected an integer from 50 to ${BAUD_RATE_MAX}, got "${values.baud}".`,
+      `--baud: expected an integer from ${BAUD_RATE_MIN} to ${BAUD_RATE_MAX}, got "${values.baud}".`,
     );
   }
   return { port: positionals[0], baudRate, forMs: parseDuration(values.for), json: values.json };

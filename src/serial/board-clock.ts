@@ -8,11 +8,11 @@
 const TWO_POW_32 = 4_294_967_296;
 
 /** Names of the slots of `times`: doubles kept in fields or returned would be put on the heap. */
-export const ROW_US = 0;
+const ROW_US = 0;
 const READ_US = 1;
 
 export class BoardClock {
-  /** times[ROW_US] is the time of the row read last, on our clock. */
+  /** times[0] is the time of the row read last, on our clock. */
   readonly times = new Float64Array(2);
   #boardUs = 0;
   #running = false;
@@ -28,7 +28,7 @@ export class BoardClock {
   }
 
   /**
-   * Writes times[ROW_US].
+   * Writes times[0].
    * @param boardUs 32 bits, signed or not
    * @param readUs  when it was read (monotonic)
    */

@@ -1,6 +1,6 @@
 /** The decoder that a config asks for: lines of one of the dialects of text, or frames. */
 import { EdgeloopError } from '../errors.ts';
-import { type Dialect, type Separator, makeDecoder } from './dialects.ts';
+import { type Dialect, type Separator, type TimeUnit, makeDecoder, valueColumns } from './dialects.ts';
 import type { Session } from './frame-session.ts';
 import { FrameDecoder } from './frames.ts';
 import type { Labels } from './labels.ts';
@@ -9,10 +9,13 @@ import type { RowSink } from './outcome.ts';
 /** The [input] section of a config, once it is known what the board prints. */
 export interface InputFormat {
   readonly format: Dialect | 'frames';
-  /** Names in order, the label's among them. */
+  /** Names in order, those of the label and of the board's clock among them. */
   readonly columns: readonly string[];
   /** Which of the columns holds the class; undefined: none. */
   readonly label: string | undefined;
+  /** Which of the columns holds the board's clock; undefined or empty: none. Frames say so themselves. */
+  readonly time?: string | undefined;
+  readonly timeUnit?: TimeUnit | undefined;
   readonly separator: Separator;
   readonly pattern: string;
 }
@@ -32,6 +35,10 @@ export interface Decoder {
   restart(): void;
   /** Lines or frames dropped so far, by reason. */
   readonly dropped: Readonly<Record<string, number>>;
+  /** How often the board began anew, as its clock or its sequence numbers tell. */
+  readonly boardRestarts: number;
+  /** What the board calls a class of ours: its index in the board's own list, where frames have one; else the same. */
+  boardClassOf(index: number): number;
 }
 
 export function openDecoder(input: InputFormat, labels: Labels, events: DecoderEvents): Decoder {
@@ -44,6 +51,10 @@ export function openDecoder(input: InputFormat, labels: Labels, events: DecoderE
     get dropped() {
       return { ...lines.dropped };
     },
+    get boardRestarts() {
+      return lines.clockRestarts;
+    },
+    boardClassOf: (index) => index,
   };
 }
 
@@ -52,8 +63,8 @@ class Frames implements Decoder {
   readonly #names: readonly string[];
   readonly #events: DecoderEvents;
 
-  constructor({ columns, label }: InputFormat, labels: Labels, events: DecoderEvents) {
-    this.#names = columns.filter((name) => name !== label);
+  constructor(input: InputFormat, labels: Labels, events: DecoderEvents) {
+    this.#names = valueColumns(input);
     this.#events = events;
     this.#decoder = new FrameDecoder(labels, {
       onRow: events.onRow,
@@ -71,6 +82,14 @@ class Frames implements Decoder {
 
   get dropped(): Readonly<Record<string, number>> {
     return { ...this.#decoder.dropped, lostFrames: this.#decoder.lost };
+  }
+
+  get boardRestarts(): number {
+    return this.#decoder.restarts;
+  }
+
+  boardClassOf(index: number): number {
+    return this.#decoder.boardClassOf(index);
   }
 
   /** What was learned was learned from other columns: their rows must not be mixed. */

@@ -8,9 +8,13 @@ import { TextParser } from './dialects/text.ts';
 import type { Labels } from './labels.ts';
 import { LineStream } from './lines.ts';
 import type { GapSink, LineParser, RowSink } from './outcome.ts';
+import { PrintedClock, type TimeUnit } from './printed-clock.ts';
+import type { RowTarget } from './dialects/row.ts';
 
 export { SEPARATORS, type Separator } from './dialects/numbers.ts';
 export { patternFault } from './dialects/text.ts';
+export { valueColumns } from './dialects/row.ts';
+export { TIME_UNITS, type TimeUnit } from './printed-clock.ts';
 
 /**
  * numbers   0.031,0.044,off             bare, in the order of the columns
@@ -23,13 +27,20 @@ export { patternFault } from './dialects/text.ts';
 export const DIALECTS = ['numbers', 'plotter', 'teleplot', 'json', 'csv', 'text'] as const;
 export type Dialect = (typeof DIALECTS)[number];
 
+/** The board's clock in Teleplot, which is in no column: >name:1234:0.5 */
+export const TELEPLOT_STAMP = 'stamp';
+
 /** All that must be known to decode a stream of text; the [input] section of a config is one. */
 export interface TextFormat {
   readonly format: Dialect;
-  /** Names in order, the label's among them. */
+  /** Names in order, those of the label and of the board's clock among them. */
   readonly columns: readonly string[];
   /** Which of the columns holds the class; undefined: none. */
   readonly label: string | undefined;
+  /** Which of the columns holds the board's clock, or TELEPLOT_STAMP; undefined or empty: none. */
+  readonly time?: string | undefined;
+  /** Of that clock; ms if left out. */
+  readonly timeUnit?: TimeUnit | undefined;
   /** Of numbers, csv and plotter. */
   readonly separator: Separator;
   /** Of text; empty: all numbers in order. */
@@ -37,34 +48,28 @@ export interface TextFormat {
 }
 
 /**
- * @param onGap told of blank lines and new headers of csv
+ * @param onGap told of blank lines and new headers of csv, and of a board's clock that began anew
  * @throws EdgeloopError ELOOP_CONFIG if the pattern does not fit the columns
  */
 export function makeDecoder(format: TextFormat, labels: Labels, sink: RowSink, onGap?: GapSink): LineStream {
-  return new LineStream(makeParser(format, labels, sink, onGap));
+  const clock = format.time ? new PrintedClock(format.timeUnit ?? 'ms') : undefined;
+  return new LineStream(makeParser(format, { labels, onRow: sink, onGap, clock }));
 }
 
-function makeParser(
-  format: TextFormat,
-  labels: Labels,
-  sink: RowSink,
-  onGap: GapSink | undefined,
-): LineParser {
-  const { columns, label, separator, pattern } = format;
+function makeParser(format: TextFormat, target: RowTarget): LineParser {
+  const { separator, pattern } = format;
   switch (format.format) {
-    case 'numbers': {
-      const labelColumn = label === undefined ? -1 : columns.indexOf(label);
-      return new NumbersParser({ columns: columns.length, labelColumn, separator }, labels, sink);
-    }
+    case 'numbers':
+      return new NumbersParser(format, separator, target);
     case 'plotter':
-      return new PlotterParser(format, separator, labels, sink);
+      return new PlotterParser(format, separator, target);
     case 'teleplot':
-      return new TeleplotParser(format, labels, sink);
+      return new TeleplotParser(format, target);
     case 'json':
-      return new JsonParser(format, labels, sink);
+      return new JsonParser(format, target);
     case 'csv':
-      return new CsvParser(format, separator, labels, sink, onGap);
+      return new CsvParser(format, separator, target);
     case 'text':
-      return new TextParser(format, pattern, labels, sink);
+      return new TextParser(format, pattern, target);
   }
 }

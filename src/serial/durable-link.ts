@@ -9,19 +9,28 @@
  */
 import { existsSync, realpathSync } from 'node:fs';
 import { EdgeloopError } from '../errors.ts';
+import { USUAL_BAUD_RATES } from './baud-search.ts';
 import { type LinkOptions, SerialLink } from './link.ts';
-import { listPorts, resolvePort } from './ports.ts';
+import { LINUX, type Roots, realPath } from './machine.ts';
+import { type FoundPort, boardName, listPorts, resolvePort } from './ports.ts';
 
 /** A board that was only reset is back within a second or so. */
 const RETRY_MS_MIN = 100;
 /** A look costs well under a millisecond: at this pace waiting is free, and a board is picked up soon enough. */
 const RETRY_MS_MAX = 2000;
 
-export interface DurableLinkOptions extends Omit<LinkOptions, 'path'> {
+/** At boot a board on USB appears seconds after the machine's own UARTs, which "auto" takes only when none came. */
+const UART_AFTER_MS = 5000;
+
+export interface DurableLinkOptions extends Omit<LinkOptions, 'path' | 'baudRate'> {
+  /** "auto": the likeliest, until `setBaudRate` is called. */
+  readonly baudRate: number | 'auto';
   /** A device, a stable name, or "auto". */
   readonly port: string;
   /** Wait for the port and open it again; false: the first failure ends it. */
   readonly reopen: boolean;
+  /** Where "auto" looks; the machine's own trees if left out. */
+  readonly roots?: Roots;
 }
 
 export interface DurableLinkEvents {
@@ -29,6 +38,8 @@ export interface DurableLinkEvents {
   onBytes(bytes: Uint8Array, count: number): void;
   /** The port was opened; `again` when it had been open before. */
   onOpen(path: string, again: boolean): void;
+  /** What "auto" took, in words. */
+  onChoice?(text: string): void;
   /** The port is away, and is waited for. */
   onAway(error: EdgeloopError): void;
   /** It is over: the port is away, and reopening was not asked for. Nothing is called after this. */
@@ -45,13 +56,17 @@ export interface LinkCounts {
 
 export class DurableLink {
   readonly #options: DurableLinkOptions;
+  readonly #roots: Roots;
   readonly #events: DurableLinkEvents;
+  #baudRate: number;
   #link: SerialLink | undefined;
   #opening: Promise<void> | undefined;
   #timer: NodeJS.Timeout | undefined;
   #closed = false;
-  /** The device's stable name, known from the first time it was open. */
+  /** A name below /dev/serial that follows the device, known from the first time it was open. */
   #stableName: string | undefined;
+  /** It has been open on USB: then nothing else is it. */
+  #isUsb = false;
   #bytes = 0;
   #largestReadBytes = 0;
   #opens = 0;
@@ -60,6 +75,8 @@ export class DurableLink {
 
   private constructor(options: DurableLinkOptions, events: DurableLinkEvents) {
     this.#options = options;
+    this.#roots = options.roots ?? LINUX;
+    this.#baudRate = options.baudRate === 'auto' ? USUAL_BAUD_RATES[0] : options.baudRate;
     this.#events = events;
   }
 
@@ -91,6 +108,16 @@ export class DurableLink {
     return this.#link?.write(bytes) ?? false;
   }
 
+  get baudRate(): number {
+    return this.#baudRate;
+  }
+
+  /** Goes on at another rate, also when it is opened again. @throws if the hardware cannot do it */
+  async setBaudRate(baudRate: number): Promise<void> {
+    await this.#link?.setBaudRate(baudRate);
+    this.#baudRate = baudRate;
+  }
+
   get counts(): LinkCounts {
     const { reopens, awayMs } = { reopens: Math.max(0, this.#opens - 1), awayMs: this.#awayMs };
     const now = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
@@ -106,10 +133,10 @@ export class DurableLink {
   }
 
   async #tryOpen(): Promise<void> {
-    const path = this.#stableName ?? resolvePort(this.#options.port);
-    const stableName = this.#stableName ?? stableNameOf(path);
+    const path = this.#stableName ?? resolvePort(this.#options.port, this.#roots, this.#takesUarts());
+    const port = this.#stableName === undefined ? findPort(path, this.#roots) : undefined;
     const link = await SerialLink.open(
-      { ...this.#options, path },
+      { ...this.#options, baudRate: this.#baudRate, path },
       {
         onBytes: (bytes, count) => {
           this.#bytes += count;
@@ -121,11 +148,30 @@ export class DurableLink {
     );
     if (this.#closed) return link.close();
     this.#link = link;
-    this.#stableName = stableName;
+    this.#note(port);
     if (this.#awaySinceMs !== undefined) this.#awayMs += performance.now() - this.#awaySinceMs;
     this.#awaySinceMs = undefined;
     this.#opens += 1;
     this.#events.onOpen(path, this.#opens > 1);
+  }
+
+  /** Without waiting there is no second chance. */
+  #takesUarts(): boolean {
+    if (!this.#options.reopen) return true;
+    const waitedMs = this.#awaySinceMs === undefined ? 0 : performance.now() - this.#awaySinceMs;
+    return !this.#isUsb && waitedMs >= UART_AFTER_MS;
+  }
+
+  /** Remembers a port that was opened and had no stable name yet. */
+  #note(port: FoundPort | undefined): void {
+    if (port === undefined) return;
+    const { kind, path, stableName } = port;
+    this.#isUsb = kind === 'usb';
+    // udev makes the name a moment after the device; until then the config's word is looked up anew each time.
+    this.#stableName = stableName === path ? undefined : stableName;
+    if (this.#options.port !== 'auto') return;
+    const why = kind === 'uart' ? '; no board came on USB' : '';
+    this.#events.onChoice?.(`serial.port = "auto" is ${stableName} (${boardName(port)}${why}).`);
   }
 
   #gone(error: EdgeloopError): void {
@@ -153,16 +199,15 @@ export class DurableLink {
 }
 
 /**
- * A name below /dev/serial that follows the device; undefined where there is none (yet: udev makes it a moment after the
- * device), and then the config's word is looked up anew each time.
+ * @returns undefined if it is not there, which opening it will say, or is no port of hardware
  * @throws EdgeloopError ELOOP_PORT if a console is on the port: it would take half of what the board sends
  */
-function stableNameOf(path: string): string | undefined {
-  if (!existsSync(path)) return undefined; // opening it will say so
+function findPort(path: string, roots: Roots): FoundPort | undefined {
+  if (!existsSync(path)) return undefined;
   const device = realpathSync(path);
-  const port = listPorts().find((port) => port.path === device);
+  const port = listPorts(roots).find((port) => realPath(port.path) === device);
   if (port?.consoleProblem) throw new EdgeloopError('ELOOP_PORT', `${path}: ${port.consoleProblem}`);
-  return port?.stableName === device ? undefined : port?.stableName;
+  return port;
 }
 
 function isAbsent(error: unknown): error is EdgeloopError {

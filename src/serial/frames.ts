@@ -13,7 +13,7 @@
  * - Memory is fixed but for the last description; a row allocates nothing.
  */
 import { NO_LABEL } from '../stream/ring.ts';
-import { BoardClock, ROW_US } from './board-clock.ts';
+import { BoardClock } from './board-clock.ts';
 import { cobsDecode } from './cobs.ts';
 import { crc32 } from './crc32.ts';
 import { decodeSession, type Session, valuesBytes } from './frame-session.ts';
@@ -25,9 +25,10 @@ export const FRAME_BYTES_MAX = 4096;
 
 export const FRAME_VERSION = 1;
 
-export const FRAME_TYPE = { session: 1, data: 2, label: 3 } as const;
+/** `answer` goes the other way, to the board: see answer-frame.ts. */
+export const FRAME_TYPE = { session: 1, data: 2, label: 3, answer: 4 } as const;
 
-/** The label byte of a row, or of a board, without a label. */
+/** The label byte of a row, or of a board, without a label; and of an answer whose class the board does not know. */
 export const LABEL_NONE = 0xff;
 
 /** The int16 that stands for a missing value; a float32 says it with NaN. */
@@ -145,6 +146,8 @@ export class FrameDecoder {
   /** Class set by label frames: NO_LABEL if none or unknown, LABEL_REFUSED if it is beyond the outputs. */
   #label = NO_LABEL;
   readonly #clock = new BoardClock();
+  /** When the bytes under way were read. */
+  readonly #readUs = new Float64Array(1);
 
   constructor(labels: Labels, events: FrameEvents) {
     this.#labels = labels;
@@ -156,6 +159,12 @@ export class FrameDecoder {
     return this.#accepted ? this.#session : undefined;
   }
 
+  /** The board's own index of a class of ours, LABEL_NONE if its description does not name it. */
+  boardClassOf(index: number): number {
+    const own = this.#classOf.indexOf(index);
+    return own < 0 ? LABEL_NONE : own;
+  }
+
   /** Bytes of a frame whose end has not come yet. */
   get pendingBytes(): number {
     return this.#length;
@@ -163,6 +172,7 @@ export class FrameDecoder {
 
   /** Takes bytes[0..count) as they came from the port, read at `timeUs` (monotonic). */
   push(bytes: Uint8Array, count: number, timeUs: number): void {
+    this.#readUs[0] = timeUs;
     const frame = this.#frame;
     let length = this.#length;
     for (let at = 0; at < count; at++) {
@@ -228,17 +238,16 @@ export class FrameDecoder {
     const fits = size === this.#dataFrameBytes;
     if (fits && this.#hasTime) this.#clock.read(this.#view.getInt32(ROW_AT.body, true), timeUs);
     if (lost !== NO_GAP) this.#tellGap(lost, timeUs);
-    return fits ? this.#takeRow(timeUs) : 'columnCount';
+    return fits ? this.#takeRow() : 'columnCount';
   }
 
-  #takeRow(timeUs: number): Outcome {
+  #takeRow(): Outcome {
     let at = this.#hasTime ? ROW_AT.body + 4 : ROW_AT.body;
     const label = this.#labelInBand ? this.#classAt(this.#frame[at++]) : this.#label;
     if (label === LABEL_REFUSED) return 'unknownLabel';
     if (this.#isInt16) readInt16(this.#view, at, this.#scales, this.#row);
     else if (!readFloat32(this.#view, at, this.#row)) return 'infinite';
-    if (this.#hasTime) this.#events.onRow(this.#row, label, this.#clock.times[ROW_US]);
-    else this.#events.onRow(this.#row, label, timeUs);
+    this.#events.onRow(this.#row, label, this.#hasTime ? this.#clock.times : this.#readUs);
     return 'data';
   }
 

@@ -1,6 +1,7 @@
 /**
  * Class names as the board prints them, looked up by their bytes so that a row costs no string. A name that is
- * new takes the next free class, up to the fixed number of outputs.
+ * new takes the next free class, up to the fixed number of outputs. So does a damaged one ("unning"): where the names
+ * are known beforehand the config pins them, and others are refused.
  */
 
 /** Longer names are line noise, not names. */
@@ -17,7 +18,10 @@ export class Labels {
   readonly #bytes: Uint8Array[] = [];
   readonly #classesMax: number;
 
-  /** @param names those already known, in order of class */
+  /**
+   * @param names      those already known, in order of class
+   * @param classesMax as many names as there are: they are pinned
+   */
   constructor(names: readonly string[], classesMax: number) {
     this.#classesMax = classesMax;
     for (const name of names) this.#add(name, encoder.encode(name));
@@ -52,6 +56,11 @@ export function sameBytes(known: Uint8Array, bytes: Uint8Array, start: number, e
   if (known.length !== end - start) return false;
   for (let i = 0; i < known.length; i++) if (known[i] !== bytes[start + i]) return false;
   return true;
+}
+
+/** @returns whether a board can print it as a class's name */
+export function isLabel(name: string): boolean {
+  return isName(encoder.encode(name)) && name.trim() === name;
 }
 
 function isName(bytes: Uint8Array): boolean {

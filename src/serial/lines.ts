@@ -11,19 +11,9 @@
  * - The bytes of all counters together are the bytes pushed: see `countBytes`.
  * - The rest of a line that began before the port was opened is never parsed: "31" may be the end of "0.031".
  */
-import { NumbersParser } from './dialects/numbers.ts';
-import type { Labels } from './labels.ts';
-import {
-  type DropCounts,
-  type LineFormat,
-  type LineParser,
-  OUTCOME,
-  OUTCOMES,
-  type Outcome,
-  type RowSink,
-} from './outcome.ts';
+import { type DropCounts, type LineParser, OUTCOME, OUTCOMES, type Outcome } from './outcome.ts';
 
-export type { DropCounts, GapSink, LineFormat, LineParser, RowSink } from './outcome.ts';
+export type { DropCounts, GapSink, LineParser, RowSink } from './outcome.ts';
 
 /** A longer line is noise, or another baud rate. */
 export const LINE_BYTES_MAX = 1024;
@@ -70,6 +60,11 @@ export class LineStream {
     return this.#parser.ignored;
   }
 
+  /** How often the board's clock began anew, where a column holds it. */
+  get clockRestarts(): number {
+    return this.#parser.clockRestarts;
+  }
+
   /** Lines dropped so far, by reason. */
   get dropped(): DropCounts {
     return this.#byReason(this.#lineCounts);
@@ -77,19 +72,20 @@ export class LineStream {
 
   /** Takes bytes[0..count) as they came from the port, read at `timeUs` (monotonic). */
   push(bytes: Uint8Array, count: number, timeUs: number): void {
+    this.#parser.readUs[0] = timeUs;
     let start = 0;
     if (this.#lineBytes > 0 || this.#skipping) {
       start = findNewline(bytes, 0, count);
       this.#keep(bytes, 0, start);
       if (start === count) return;
-      this.#endKept(timeUs);
+      this.#endKept();
       start += 1;
     }
     while (start < count) {
-      if (this.#synchronised) start = this.#takeRows(bytes, start, count, timeUs);
+      if (this.#synchronised) start = this.#takeRows(bytes, start, count);
       const end = findNewline(bytes, start, count);
       if (end === count) return this.#keep(bytes, start, count);
-      this.#count(this.#take(bytes, start, end, timeUs), end - start + 1);
+      this.#count(this.#take(bytes, start, end), end - start + 1);
       start = end + 1;
     }
   }
@@ -103,11 +99,11 @@ export class LineStream {
   }
 
   /** Sound rows, one after the other. @returns where the first line begins that is not one */
-  #takeRows(bytes: Uint8Array, start: number, count: number, timeUs: number): number {
+  #takeRows(bytes: Uint8Array, start: number, count: number): number {
     let at = start;
     let rows = 0;
     for (;;) {
-      const end = this.#parser.tryRow(bytes, at, Math.min(count, at + LINE_BYTES_MAX + 1), timeUs);
+      const end = this.#parser.tryRow(bytes, at, Math.min(count, at + LINE_BYTES_MAX + 1));
       if (end < 0) break;
       rows += 1;
       at = end + 1;
@@ -129,19 +125,19 @@ export class LineStream {
   }
 
   /** A whole line that starts and ends in one block, without its newline. */
-  #take(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  #take(bytes: Uint8Array, start: number, end: number): Outcome {
     const torn = !this.#synchronised;
     this.#synchronised = true;
     if (end - start > LINE_BYTES_MAX) return OUTCOME.tooLong;
     let last = end;
     while (last > start && bytes[last - 1] === RETURN) last -= 1;
     if (last === start) {
-      this.#parser.blank(timeUs);
+      this.#parser.blank();
       return OUTCOME.blank;
     }
     if (torn) return OUTCOME.torn;
     const first = bytes[start] === BYTE_ORDER_MARK[0] ? skipByteOrderMark(bytes, start, last) : start;
-    return first === last ? OUTCOME.blank : this.#parser.parse(bytes, first, last, timeUs);
+    return first === last ? OUTCOME.blank : this.#parser.parse(bytes, first, last);
   }
 
   /** Appends to the kept line, or counts what a line that is too long is made of. */
@@ -158,7 +154,7 @@ export class LineStream {
     this.#skipping = true;
   }
 
-  #endKept(timeUs: number): void {
+  #endKept(): void {
     const lineBytes = this.#lineBytes;
     this.#lineBytes = 0;
     if (this.#skipping) {
@@ -166,7 +162,7 @@ export class LineStream {
       this.#synchronised = true;
       this.#byteCounts[OUTCOME.tooLong] += 1; // its newline; the line was counted when it grew too long
     } else {
-      this.#count(this.#take(this.#line, 0, lineBytes, timeUs), lineBytes + 1);
+      this.#count(this.#take(this.#line, 0, lineBytes), lineBytes + 1);
     }
   }
 
@@ -180,13 +176,6 @@ export class LineStream {
     return Object.fromEntries(
       reasons.map((reason) => [reason, counts[OUTCOME[reason]]]),
     ) as unknown as DropCounts;
-  }
-}
-
-/** Lines of bare numbers whose cells are separated by comma, semicolon or tab. */
-export class LineDecoder extends LineStream {
-  constructor(format: LineFormat, labels: Labels, sink: RowSink) {
-    super(new NumbersParser({ ...format, separator: 'any' }, labels, sink));
   }
 }
 

@@ -102,6 +102,15 @@ export class SerialLink {
     }
   }
 
+  /**
+   * Goes on at another rate; what was received and not yet read is thrown away.
+   * @throws if the hardware cannot do it
+   */
+  async setBaudRate(baudRate: number): Promise<void> {
+    await this.#port.update({ baudRate });
+    await this.#port.flush();
+  }
+
   /** Stops reading and gives the port back. */
   close(): Promise<void> {
     this.#closed = true;

@@ -22,6 +22,7 @@ export const OUTCOME = {
   repeatedName: 10,
   nested: 11,
   otherHeader: 12,
+  badTime: 13,
 } as const;
 
 export type Outcome = (typeof OUTCOME)[keyof typeof OUTCOME];
@@ -50,26 +51,23 @@ export interface DropCounts {
   nested?: number;
   /** Under a header that does not name all the columns, that header included. */
   otherHeader?: number;
+  /** Where a column holds the board's clock: it is missing, negative or beyond 2^53 µs. */
+  badTime?: number;
 }
 
 export type DropReason = keyof DropCounts;
-
-export interface LineFormat {
-  /** Cells on a line, the label's among them. */
-  readonly columns: number;
-  /** Index of the label's cell, -1 for none. */
-  readonly labelColumn: number;
-}
 
 /**
  * Takes a row.
  * @param values [numbers], valid only during the call
  * @param label  class index or NO_LABEL
+ * @param times  times[0] is when it was taken, monotonic in µs, valid only during the call: a double of its own for each
+ *   row would be put on the heap
  */
-export type RowSink = (values: Float32Array, label: number, timeUs: number) => void;
+export type RowSink = (values: Float32Array, label: number, times: Float64Array) => void;
 
 /** Takes a gap: the rows before and after it do not belong together. */
-export type GapSink = (timeUs: number) => void;
+export type GapSink = () => void;
 
 /** One dialect: a whole line in, at most one row out. Allocates nothing. */
 export interface LineParser {
@@ -79,14 +77,18 @@ export interface LineParser {
   readonly ignored: number;
   /** Reasons of its own beside the common ones. */
   readonly reasons: readonly DropReason[];
+  /** How often the board's clock began anew, where a column holds it. */
+  readonly clockRestarts: number;
+  /** readUs[0] is when the bytes under way were read (monotonic); set before they are taken. */
+  readonly readUs: Float64Array;
   /** Takes bytes[start..end), at least one, without line end and byte order mark. */
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome;
+  parse(bytes: Uint8Array, start: number, end: number): Outcome;
   /**
    * Takes the line that begins at bytes[start] if it is a sound row that ends before `limit`: so a row is gone over
    * once, without looking for its end first. Otherwise nothing has happened.
    * @returns the index of its newline, or a negative number
    */
-  tryRow(bytes: Uint8Array, start: number, limit: number, timeUs: number): number;
+  tryRow(bytes: Uint8Array, start: number, limit: number): number;
   /** Takes an empty line. */
-  blank(timeUs: number): void;
+  blank(): void;
 }

@@ -58,16 +58,20 @@ export function listPorts(roots: Roots = LINUX): SerialPortInfo[] {
  * The port that a config means. "auto" is the only plausible one, by its stable name: boards on USB count first, the
  * machine's own UARTs only when there is none. Whether another program holds it plays no part, so that the answer
  * does not depend on who came first.
- * @param port value of serial.port; anything but "auto" is returned as it is
+ * @param port       value of serial.port; anything but "auto" is returned as it is
+ * @param takesUarts whether a UART will do; false: not yet, a board on USB may still be on its way
  * @throws EdgeloopError ELOOP_PORT_ABSENT if there is none, with what to check; ELOOP_PORT if there are several, with
  *   their names
  */
-export function resolvePort(port: string, roots: Roots = LINUX): string {
+export function resolvePort(port: string, roots: Roots = LINUX, takesUarts = true): string {
   if (port !== 'auto') return port;
   const devices = readDevices(roots);
   const processes = readProcesses(roots);
   const ports = devices.map((device) => describe(device, devices, processes, roots)).sort(byLikelihood);
   const candidates = autoCandidates(ports);
+  if (!takesUarts && candidates.some(({ kind }) => kind === 'uart')) {
+    throw autoError('ELOOP_PORT_ABSENT', uartText(candidates));
+  }
   if (candidates.length === 1) return candidates[0].stableName;
   // Absent, not wrong: a board may yet be plugged in.
   if (candidates.length === 0) throw autoError('ELOOP_PORT_ABSENT', noneText(ports, roots));
@@ -142,6 +146,14 @@ function autoError(code: ErrorCode, why: string): EdgeloopError {
 function severalText(candidates: readonly FoundPort[]): string {
   const names = candidates.map((port) => `"${port.stableName}" (${boardName(port)}, now ${port.path})`);
   return `expected one board, got ${candidates.length}. Set serial.port to one of ${names.join(', ')}.`;
+}
+
+function uartText(candidates: readonly FoundPort[]): string {
+  const names = candidates.map(({ path }) => path).join(', ');
+  return (
+    `expected a board on USB, found none yet. If none comes the on-board UART is taken, ${names}; ` +
+    'to have it at once, set serial.port to it.'
+  );
 }
 
 function noneText(ports: readonly FoundPort[], roots: Roots): string {

@@ -4,15 +4,9 @@
  * best guess is put to the test by decoding what was heard.
  */
 import { type Dialect, type TextFormat, makeDecoder } from './dialects.ts';
-import {
-  type Guess,
-  type HeardLine,
-  guessJson,
-  guessNumbers,
-  guessPlotter,
-  guessTeleplot,
-  guessText,
-} from './guesses.ts';
+import { guessText } from './guess-text.ts';
+import { type Guess, guessJson, guessNumbers, guessPlotter, guessTeleplot } from './guesses.ts';
+import type { HeardLine } from './heard-columns.ts';
 import { Labels } from './labels.ts';
 import { type DropCounts, LINE_BYTES_MAX } from './lines.ts';
 import { type RowBatch, type RowRate, estimateRate } from './rate.ts';
@@ -89,6 +83,25 @@ export class Sample {
   }
 }
 
+/** Fewer bytes may sound right by chance. */
+const JUDGED_BYTES_MIN = 16;
+/** At a wrong rate far more is odd; at the right one next to nothing, since the settling is over. */
+const JUDGED_ODD_SHARE_MAX = 0.03;
+
+/** Whether bytes are what a board prints, whatever it means: for the choice of a baud rate. */
+export function judgeBytes(bytes: Uint8Array): { sounds: 'right' | 'noise' | 'silence'; heard: string } {
+  const frames = describeFrames(bytes);
+  if (frames !== undefined) return { sounds: 'right', heard: frames };
+  if (bytes.length < JUDGED_BYTES_MIN) return { sounds: 'silence', heard: `${bytes.length} bytes` };
+  const oddShare = shareOfOddCharacters(bytes);
+  if (oddShare <= JUDGED_ODD_SHARE_MAX) return { sounds: 'right', heard: 'text' };
+  return { sounds: 'noise', heard: describeOdd(oddShare) };
+}
+
+function describeOdd(share: number): string {
+  return `${(100 * share).toFixed(0)} % of the characters are no text`;
+}
+
 export function recognise(sample: Sample): Recognition {
   const { bytes } = sample;
   if (bytes.length === 0) return without('silence', bytes, ['not one byte came']);
@@ -97,7 +110,7 @@ export function recognise(sample: Sample): Recognition {
   const oddShare = shareOfOddCharacters(bytes);
   if (oddShare > ODD_SHARE_MAX) {
     return without('noise', bytes, [
-      `${(100 * oddShare).toFixed(0)} % of the characters are no text`,
+      describeOdd(oddShare),
       'probably another baud rate than that of the board',
     ]);
   }
@@ -163,7 +176,7 @@ function decodeBy({ format, because }: Guess, sample: Sample, lines: number): Re
 
 /** Whole lines that are not blank: without the torn first one and the unfinished last one. */
 function splitLines(sample: Sample): HeardLine[] {
-  const { bytes, ends } = sample;
+  const { bytes, ends, timesUs } = sample;
   const decoder = new TextDecoder('utf-8');
   const lines: HeardLine[] = [];
   let read = 0;
@@ -175,7 +188,9 @@ function splitLines(sample: Sample): HeardLine[] {
     if (end < 0) break;
     while (ends[read] <= start) read += 1;
     const text = decoder.decode(bytes.subarray(start, end)).replace(/\r+$/, '');
-    if (text.trim() !== '' && end - start <= LINE_BYTES_MAX) lines.push({ text, read, afterBlank });
+    if (text.trim() !== '' && end - start <= LINE_BYTES_MAX) {
+      lines.push({ text, read, timeUs: timesUs[read], afterBlank });
+    }
     afterBlank = text.trim() === '';
     start = end + 1;
   }

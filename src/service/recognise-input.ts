@@ -1,10 +1,12 @@
 /** `input.format = "auto"`: listens to the board for a moment and completes the config with what it prints. */
-import type { Config } from '../config.ts';
+import { type Config, checkInput } from '../config.ts';
 import { EdgeloopError } from '../errors.ts';
 import { DurableLink } from '../serial/durable-link.ts';
 import type { InputFormat } from '../serial/decoder.ts';
-import { recogniseFormat } from '../serial/recognise-format.ts';
-import { type Recognition, Sample } from '../serial/recognise.ts';
+import { searchBaudRate, trialText } from '../serial/baud-search.ts';
+import { Hearing } from '../serial/hearing.ts';
+import { type RecognisedFormat, recogniseFormat } from '../serial/recognise-format.ts';
+import type { Recognition } from '../serial/recognise.ts';
 
 /** From the first byte on: enough rows of any board that is worth learning from. */
 const LISTEN_MS = 2000;
@@ -28,54 +30,95 @@ export async function recogniseInput(
   onNotice: (text: string) => void,
 ): Promise<RecognisedInput> {
   onNotice(`Listening to ${config.serial.port} to find out what it prints.`);
-  let { sample, path } = await listen(config, LISTEN_MS, silentMsMax, onNotice);
-  let { recognition, format } = recogniseFormat(sample);
-  if (recognition.kind === 'frames' && format === undefined) {
-    ({ sample, path } = await listen(config, LISTEN_FRAMES_MS, silentMsMax, onNotice));
-    ({ recognition, format } = recogniseFormat(sample));
-  }
-  if (format === undefined) throw unknownError(recognition, path);
-  const input = { ...format, label: labelOf(format, config.input.label, path) };
-  return { config: { ...config, input }, because: recognition.because };
-}
-
-async function listen(
-  { serial }: Config,
-  forMs: number,
-  silentMsMax: number | undefined,
-  onNotice: (text: string) => void,
-): Promise<{ sample: Sample; path: string }> {
-  const done = Promise.withResolvers<void>();
-  const sample = new Sample(nowUs());
-  let path = serial.port;
-  let timer: NodeJS.Timeout | undefined;
-  const silence = (): void =>
-    done.reject(streamError(path, 'expected bytes from the board, got none in the time given.'));
-  const silent = silentMsMax === undefined ? undefined : setTimeout(silence, silentMsMax);
-  const link = await DurableLink.open(serial, {
-    onBytes(bytes, count) {
-      clearTimeout(silent);
-      sample.add(bytes, count, nowUs());
-      timer ??= setTimeout(done.resolve, forMs);
-      if (sample.isFull) done.resolve();
-    },
-    onOpen: (opened) => (path = opened),
-    onAway: (error) => onNotice(`${error.message} Waiting for it.`),
-    onEnd: done.reject,
-  });
+  const ear = await Ear.open(config, silentMsMax, onNotice);
   try {
-    await done.promise;
-    return { sample, path };
+    const { format, because } = await ear.recognise();
+    const { path, baudRate } = ear;
+    const input = completeInput(config.input, format, path);
+    return { config: { ...config, serial: { ...config.serial, baudRate }, input }, because };
   } finally {
-    clearTimeout(timer);
-    clearTimeout(silent);
-    await link.close();
+    await ear.close();
   }
 }
 
-/** Monotonic. */
-function nowUs(): number {
-  return Math.floor(performance.now() * 1000);
+/** The open port, and what can be made out of what it gives. */
+class Ear {
+  path: string;
+  readonly #hearing = new Hearing();
+  readonly #searches: boolean;
+  readonly #silentMsMax: number | undefined;
+  readonly #onNotice: (text: string) => void;
+  #link: DurableLink | undefined;
+
+  private constructor(config: Config, silentMsMax: number | undefined, onNotice: (text: string) => void) {
+    this.path = config.serial.port;
+    this.#searches = config.serial.baudRate === 'auto';
+    this.#silentMsMax = silentMsMax;
+    this.#onNotice = onNotice;
+  }
+
+  static async open(
+    config: Config,
+    silentMsMax: number | undefined,
+    onNotice: (text: string) => void,
+  ): Promise<Ear> {
+    const ear = new Ear(config, silentMsMax, onNotice);
+    ear.#link = await DurableLink.open(config.serial, {
+      onBytes: (bytes, count) => ear.#hearing.take(bytes, count),
+      onOpen: (opened) => (ear.path = opened),
+      onChoice: onNotice,
+      onAway: (error) => onNotice(`${error.message} Waiting for it.`),
+      onEnd: (error) => ear.#hearing.fail(error),
+    });
+    return ear;
+  }
+
+  get baudRate(): number {
+    return this.#link!.baudRate;
+  }
+
+  close(): Promise<void> {
+    return this.#link!.close();
+  }
+
+  /** @throws EdgeloopError ELOOP_STREAM if it cannot be told */
+  async recognise(): Promise<{ format: InputFormat; because: readonly string[] }> {
+    let { recognition, format } = await this.#hear(LISTEN_MS);
+    const trials: string[] = [];
+    if (recognition.kind === 'noise' && this.#searches) {
+      trials.push(`${this.baudRate} baud gave noise`);
+      await searchBaudRate(this.#link!, this.#hearing, this.baudRate, (trial) => {
+        trials.push(trialText(trial));
+        this.#onNotice(`Tried ${trialText(trial)}.`);
+      });
+      ({ recognition, format } = await this.#hear(LISTEN_MS));
+    }
+    if (recognition.kind === 'frames' && format === undefined) {
+      ({ recognition, format } = await this.#hear(LISTEN_FRAMES_MS));
+    }
+    if (format === undefined) throw unknownError(recognition, this.path);
+    return { format, because: [...trials, ...recognition.because] };
+  }
+
+  async #hear(forMs: number): Promise<RecognisedFormat> {
+    const sample = await this.#hearing.listen({ forMs, fromFirstByte: true, silentMsMax: this.#silentMsMax });
+    if (sample.bytes.length > 0) return recogniseFormat(sample);
+    throw streamError(this.path, 'expected bytes from the board, got none in the time given.');
+  }
+}
+
+/** What was recognised, where the config does not say otherwise. */
+function completeInput(asked: Config['input'], format: InputFormat, path: string): Config['input'] {
+  const { time, timeUnit, classes } = asked;
+  const input = {
+    ...format,
+    label: labelOf(format, asked.label, path),
+    time: time === '' ? (format.time ?? '') : time,
+    timeUnit: time === '' ? (format.timeUnit ?? timeUnit) : timeUnit,
+    classes,
+  };
+  checkInput(input, path);
+  return input;
 }
 
 function unknownError({ kind, because }: Recognition, path: string): EdgeloopError {

@@ -1,8 +1,9 @@
 /**
- * The way back to the board: a line with the newest prediction, for an LED or a relay. At a limited rate, and never
- * waited for: what the port does not take at once is lost and counted.
+ * The way back to the board: the newest prediction as a line or as a frame, for an LED or a relay. At a limited rate, and
+ * never waited for: what the port does not take at once is lost and counted.
  */
 import type { Config } from '../config.ts';
+import { ANSWER_KIND, encodeAnswer } from '../serial/answer-frame.ts';
 import type { Answer } from '../stream/answers.ts';
 
 export interface ReplyCounts {
@@ -10,19 +11,30 @@ export interface ReplyCounts {
   readonly lost: number;
 }
 
+export interface ReplyTarget {
+  /** Class names in order of index; may grow. */
+  readonly names: readonly string[];
+  /** What the board calls a class of ours, for frames: see `Decoder.boardClassOf`. */
+  boardClassOf(index: number): number;
+  /** @returns whether the port took all of it */
+  write(bytes: Uint8Array): boolean;
+}
+
 export class Replies {
   readonly counts = { sent: 0, lost: 0 };
   readonly #config: Config['output'];
-  readonly #names: readonly string[];
-  readonly #write: (bytes: Uint8Array) => boolean;
+  readonly #target: ReplyTarget;
   #lastClass: number | undefined;
   #notBeforeMs = 0;
 
-  /** @param names class names in order of index; may grow */
-  constructor(config: Config['output'], names: readonly string[], write: (bytes: Uint8Array) => boolean) {
+  constructor(config: Config['output'], target: ReplyTarget) {
     this.#config = config;
-    this.#names = names;
-    this.#write = write;
+    this.#target = target;
+  }
+
+  /** Whether the config asks for any. */
+  static wanted({ line, frame }: Config['output']): boolean {
+    return line !== '' || frame;
   }
 
   /** Another board may be listening now: it has been told nothing yet. */
@@ -35,12 +47,19 @@ export class Replies {
     if (nowMs < this.#notBeforeMs) return;
     if (this.#config.onChange && answer.prediction === this.#lastClass) return;
     this.#notBeforeMs = nowMs + this.#config.everyMs;
-    if (this.#write(Buffer.from(fillIn(this.#config.line, answer, this.#names)))) {
+    if (this.#target.write(this.#encode(answer))) {
       this.#lastClass = answer.prediction;
       this.counts.sent += 1;
     } else {
       this.counts.lost += 1;
     }
+  }
+
+  #encode(answer: Answer): Uint8Array {
+    const { line, frame } = this.#config;
+    if (!frame) return Buffer.from(fillIn(line, answer, this.#target.names));
+    const { sequence, prediction, probability } = answer;
+    return encodeAnswer(ANSWER_KIND.class, sequence, this.#target.boardClassOf(prediction), probability);
   }
 }
 

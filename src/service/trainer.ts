@@ -10,6 +10,7 @@ import { type Learner, SCORE } from '../learn/learner.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
+import { valueColumns } from '../serial/dialects.ts';
 import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.ts';
 import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
 import type { Answer } from '../stream/answers.ts';
@@ -38,7 +39,7 @@ export interface Status {
   readonly changesCorrect: number;
   readonly dropped: Drops;
   readonly link: LinkStatus;
-  /** Lines sent back to the board, and lost since it did not take them. */
+  /** Lines or frames sent back to the board, and lost since it did not take them. */
   readonly replies: ReplyCounts;
   /** Predictions nobody took in time; only counted where they are asked for. */
   readonly answersLost: number;
@@ -47,6 +48,8 @@ export interface Status {
 export interface LinkStatus extends LinkCounts {
   /** The open device; null while it is away. */
   readonly path: string | null;
+  /** How often the board began anew, as its clock or its sequence numbers tell. */
+  readonly boardRestarts: number;
 }
 
 /** A prediction with names, as standard output shows it. */
@@ -116,15 +119,15 @@ export class LiveTrainer {
     this.memory = session.memory;
     this.network = identity.network;
     this.learnedBefore = learnedBefore;
-    this.#labels = new Labels(classes, config.network.classes);
-    this.#repliesWanted = config.output.line !== '';
-    this.#replies = new Replies(
-      config.output,
-      this.#labels.names,
-      (bytes) => this.#link?.write(bytes) ?? false,
-    );
+    this.#labels = labelsOf(config, classes, weights);
+    this.#repliesWanted = Replies.wanted(config.output);
+    this.#replies = new Replies(config.output, {
+      names: this.#labels.names,
+      boardClassOf: (index) => this.#decoder.boardClassOf(index),
+      write: (bytes) => this.#link?.write(bytes) ?? false,
+    });
     this.#decoder = openDecoder(config.input as InputFormat, this.#labels, {
-      onRow: (row, datum, timeUs) => session.ring.pushRow(row, datum, timeUs),
+      onRow: (row, datum, times) => session.ring.pushRow(row, datum, times[0]),
       onGap: (lost) => session.ring.markGap(lost),
       onOtherStream: (error) => this.#end(error),
     });
@@ -136,7 +139,7 @@ export class LiveTrainer {
    */
   static async start(config: Config, options: TrainerOptions, events: TrainerEvents): Promise<LiveTrainer> {
     const identity = identityOf(config);
-    const answering = events.onAnswer !== undefined || config.output.line !== '';
+    const answering = events.onAnswer !== undefined || Replies.wanted(config.output);
     const { network, stream } = config;
     const session = new LearningSession(identity.network, stream.ringRows, network.seed, answering);
     try {
@@ -186,6 +189,7 @@ export class LiveTrainer {
         if (again) this.#interrupted();
         if (again) events.onNotice(`${path} is open again; learning goes on.`);
       },
+      onChoice: (text) => events.onNotice(text),
       onAway: (error) => events.onNotice(`${error.message} Waiting for it.`),
       onEnd: end,
     });
@@ -259,14 +263,35 @@ export class LiveTrainer {
       dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
       replies: this.#replies.counts,
       answersLost: this.#session.answers?.lost ?? 0,
-      link: { path: this.#link?.path ?? null, ...this.#link!.counts },
+      link: {
+        path: this.#link?.path ?? null,
+        boardRestarts: this.#decoder.boardRestarts,
+        ...this.#link!.counts,
+      },
     };
   }
 }
 
+/**
+ * Class names: those learned so far, and if the config pins them no others.
+ * @throws EdgeloopError ELOOP_SHAPE if something else was learned than the config says
+ */
+function labelsOf({ input, network }: Config, learned: readonly string[], weights: string): Labels {
+  const { classes } = input;
+  if (classes.length === 0) return new Labels(learned, network.classes);
+  if (learned.some((name, index) => name !== classes[index])) {
+    throw new EdgeloopError(
+      'ELOOP_SHAPE',
+      `${weights}: expected the classes ${classes.join(', ')} of input.classes in this order, got ${learned.join(', ')}. ` +
+        'Start with --fresh, or set input.classes to what was learned.',
+    );
+  }
+  return new Labels(classes, classes.length);
+}
+
 /** The network that a config asks for: one input per column but the label's, softmax over the classes. */
 function identityOf({ input, network }: Config): ModelIdentity {
-  const inputNames = input.columns.filter((name) => name !== input.label);
+  const inputNames = valueColumns(input);
   return {
     inputNames,
     network: {

@@ -19,6 +19,9 @@ export interface StreamDescription {
   readonly columns?: readonly string[];
   /** Which of the columns holds the class. */
   readonly label?: string;
+  /** Which of the columns holds the board's clock, and what it counts. */
+  readonly time?: string;
+  readonly timeUnit?: string;
   /** Between cells, and where the columns stand in text: as in the config. */
   readonly separator?: string;
   readonly pattern?: string;
@@ -224,10 +227,8 @@ function parseDescription(directory: string, payload: Uint8Array): StreamDescrip
   }
   if (typeof found !== 'object' || found === null || Array.isArray(found)) throw malformed(directory);
   const description: { -readonly [key in keyof StreamDescription]: StreamDescription[key] } = {};
-  const { port, baudRate, startedAt, format, columns, label, separator, pattern } = found as Record<
-    string,
-    unknown
-  >;
+  const { port, baudRate, startedAt, format, columns, label, time, timeUnit, separator, pattern } =
+    found as Record<string, unknown>;
   if (typeof port === 'string') description.port = port;
   if (typeof baudRate === 'number') description.baudRate = baudRate;
   if (typeof startedAt === 'string') description.startedAt = startedAt;
@@ -235,6 +236,8 @@ function parseDescription(directory: string, payload: Uint8Array): StreamDescrip
   if (Array.isArray(columns) && columns.every((name) => typeof name === 'string'))
     description.columns = columns;
   if (typeof label === 'string') description.label = label;
+  if (typeof time === 'string') description.time = time;
+  if (typeof timeUnit === 'string') description.timeUnit = timeUnit;
   if (typeof separator === 'string') description.separator = separator;
   if (typeof pattern === 'string') description.pattern = pattern;
   return description;

@@ -58,6 +58,40 @@ describe.concurrent('a board of any dialect', () => {
     },
   );
 
+  it('whose clock was printed: the rows have its intervals, the same ones again', async ({ expect }) => {
+    const out = join(folder.path, 'clocked');
+    const pty = await openPty();
+    let row = 0;
+    let reset = Infinity;
+    const timer = setInterval(() => {
+      // Two rows at once, as if they had waited; the clock wraps, and the board is reset once.
+      for (let i = 0; i < 2; i++, row++) {
+        const us = row < reset ? (4_294_000_000 + 5000 * row) % 2 ** 32 : 5000 * (row - reset);
+        pty.write(`{"us":${us},"x":${row},"state":"on"}\n`);
+      }
+    }, ROW_EVERY_MS);
+    const program = new Program(['record', pty.path, '--for', '4s', '--out', out], folder.path);
+    await program.prints(/^Recording/);
+    reset = row + 100;
+    const ended = await program.ended;
+    clearInterval(timer);
+    await pty.close();
+    expect(ended.status, ended.stderr).toBe(0);
+    const [first, second] = await Promise.all([
+      run(['replay', out], folder.path),
+      run(['replay', out], folder.path),
+    ]);
+    expect(first.stderr).toMatch(/; the board began anew, 1 times\./);
+    expect(second.stdout).toBe(first.stdout);
+    const rows = first.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { timeUs: number; values: number[] });
+    expect(rows.length).toBeGreaterThan(200);
+    const steps = rows.slice(1).map(({ timeUs, values }, index) => [values[0], timeUs - rows[index].timeUs]);
+    for (const [x, stepUs] of steps) if (x !== reset) expect(stepUs, `at ${x}`).toBe(5000);
+  });
+
   it.for(BENCH_DIALECTS)('is recognised by sniff: %s', async (dialect, { expect }) => {
     const { stdout, stderr } = await withBoard(dialect, (path) =>
       run(['sniff', path, '--for', '3s'], folder.path),

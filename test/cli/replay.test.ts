@@ -4,10 +4,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Pace } from '../../src/cli/pace.ts';
 import { openPty } from '../../src/demo/pty.ts';
 import { Labels } from '../../src/serial/labels.ts';
-import { LineDecoder } from '../../src/serial/lines.ts';
 import { RecordingWriter, type StreamDescription, readRecording } from '../../src/store/recording.ts';
 import { CommandProcess } from '../support/command-process.ts';
 import { lives } from '../support/processes.ts';
+import { numbersDecoder } from '../support/lines.ts';
 import { temporaryFolder } from '../support/program.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
@@ -69,7 +69,7 @@ describe('edgeloop replay into the decoder', () => {
   it('gives the rows that a decoder gave when the bytes came, twice', async () => {
     const rows: unknown[] = [];
     const labels = new Labels([], 8);
-    const decoder = new LineDecoder({ columns: 3, labelColumn: 2 }, labels, (values, label, timeUs) =>
+    const decoder = numbersDecoder(['x', 'y', 'label'], labels, (values, label, [timeUs]) =>
       rows.push({ timeUs, values: [...values], label: labels.names[label] }),
     );
     const writer = await RecordingWriter.create({ directory: recording, description: DESCRIPTION });

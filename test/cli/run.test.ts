@@ -2,6 +2,7 @@ import { chmodSync, chownSync, existsSync, readFileSync, rmSync, symlinkSync, wr
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Pty, openPty } from '../../src/demo/pty.ts';
+import { cobsDecode } from '../../src/serial/cobs.ts';
 import { FrameEncoder } from '../../src/serial/frame-encoder.ts';
 import { decodeSafetensors } from '../../src/store/safetensors.ts';
 import { Program, temporaryFolder } from '../support/program.ts';
@@ -158,6 +159,77 @@ describe('edgeloop run', () => {
     expect(JSON.parse(stdout).replies).toEqual({ sent: lines.length, lost: 0 });
   });
 
+  it("answers a board of frames in frames, by the board's own numbers of the classes", async () => {
+    const received: Buffer[] = [];
+    pty.onData = (bytes) => received.push(bytes);
+    const session = {
+      rateHz: 100,
+      hasTime: false,
+      labelInBand: true,
+      valueType: 'float32' as const,
+      columns: ['x', 'y'].map((name) => ({ name, unit: '', scale: 1 })),
+      classes: ['spare', 'off', 'on'],
+    };
+    writeFileSync(
+      config,
+      `[serial]\nport = "${portName()}"\n[input]\nformat = "frames"\ncolumns = ["x", "y", "label"]\nlabel = "label"\n` +
+        'classes = ["on", "off"]\n[output]\nframe = true\neveryMs = 20\nonChange = false\n' +
+        '[network]\nclasses = 2\nlearningRate = 1\n',
+    );
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    const encoder = new FrameEncoder(session);
+    await pty.send(Buffer.concat([Buffer.of(0), encoder.describe()]));
+    for (encoder.label = 1; encoder.sequence < 200;) {
+      await pty.send(encoder.row([-1, 1]));
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const { stdout } = await program.kill('SIGTERM');
+    const answers = Buffer.concat(received);
+    expect(answers.length).toBeGreaterThan(10 * 17);
+    const document = JSON.parse(stdout);
+    expect(document.replies).toEqual({ sent: answers.length / 17, lost: 0 });
+    expect(document.dropped.unknownLabel).toBe(0);
+    const frames = Array.from({ length: answers.length / 17 }, (_, n) =>
+      answers.subarray(17 * n, 17 * n + 17),
+    );
+    const decoded = frames.map((bytes) => {
+      const frame = Buffer.from(bytes);
+      cobsDecode(frame, 16);
+      return {
+        sequence: frame.readUInt32LE(1),
+        kind: frame[5],
+        index: frame[6],
+        value: frame.readFloatLE(7),
+      };
+    });
+    const last = decoded.at(-1)!;
+    expect(last).toMatchObject({ kind: 1, index: 1 });
+    expect(last.value).toBeGreaterThan(0.5);
+    for (const [n, { sequence, index }] of decoded.slice(1).entries()) {
+      expect(sequence).toBeGreaterThan(decoded[n].sequence);
+      expect([1, 2]).toContain(index);
+    }
+  });
+
+  it('drops rows of a class that is not among the pinned ones, and refuses weights of others', async () => {
+    writeConfig('classes = ["on", "off"]\n');
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from('\n1,2,off\n1,3,ff\n1,4,on\n1,4,of\n'));
+    await until(() => / rows\/s/.test(program.stderr));
+    const { stdout } = await program.kill('SIGTERM');
+    expect(JSON.parse(stdout)).toMatchObject({ rows: 2, dropped: { unknownLabel: 2 } });
+    const { metadata } = decodeSafetensors(readFileSync(weightFile()), 'weights');
+    expect(metadata['edgeloop.classes']).toBe('["on","off"]');
+    writeConfig('classes = ["off", "on"]\n');
+    const { status, stderr } = await start().ended;
+    expect(status).toBe(1);
+    expect(stderr).toMatch(
+      /ELOOP_SHAPE: .*expected the classes off, on of input\.classes in this order, got on, off/,
+    );
+  });
+
   it('recognises what the board prints with format = "auto", and keeps to it', async () => {
     writeFileSync(config, `[serial]\nport = "${portName()}"\n[input]\nformat = "auto"\n`);
     const program = start('--json');
@@ -181,7 +253,9 @@ describe('edgeloop run', () => {
     const second = await start().ended;
     clearInterval(other);
     expect(second.status).toBe(1);
-    expect(second.stderr).toMatch(/inputs: expected \[.*\], got \["ax","ay"\]/);
+    // ax rose like a clock, and was taken for one: the rows hold ay.
+    expect(program.stderr).toMatch(/column "ax" rises .* the board's clock/);
+    expect(second.stderr).toMatch(/inputs: expected \[.*\], got \["ay"\]/);
   });
 
   it('gives up on a silent board when the time is up, with format = "auto"', async () => {

@@ -79,14 +79,9 @@ describe('edgeloop sniff', () => {
     expect(() => parseConfig(printed, 'sniffed.toml')).toThrow(/input\.label is missing/);
   });
 
-  it('ends with status 1 and advice on silence, and on what looks like another baud rate', async () => {
+  it('ends with status 1 and advice on silence', async () => {
     expect(await sniff([pty.path, '--for', '50ms'])).toBe(EXIT.failed);
     expect(printed).toMatch(/0 bytes: silence\n[^]*Check the cable/);
-    printed = '';
-    const noise = Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * 7919 + (i >> 3) * 31) & 0xff));
-    setTimeout(() => void pty.send(noise), 100); // opening a port discards what waits
-    expect(await sniff([pty.path, '--for', '400ms'])).toBe(EXIT.failed);
-    expect(printed).toMatch(/: noise\n[^]*Try --baud/);
     for (const line of printed.trimEnd().split('\n')) expect(line).toMatch(/^# /);
   });
 

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ANSWER_KIND, encodeAnswer } from '../../src/serial/answer-frame.ts';
 import { SerialLink } from '../../src/serial/link.ts';
 import { bytesCounted, drops, listen } from '../support/frames.ts';
 import { temporaryFolder } from '../support/program.ts';
@@ -16,6 +17,7 @@ const LIBRARY = join(import.meta.dirname, '../../device/firmware/edgeloop');
 const ARDUINO = '/usr/share/arduino/hardware/arduino/avr';
 const CORE = join(ARDUINO, 'cores/arduino');
 const WIRE = join(ARDUINO, 'libraries/Wire/src');
+const ECHO = join(import.meta.dirname, 'echo.ino');
 const PATTERN = join(import.meta.dirname, 'pattern.ino');
 const SIMULATOR = join(import.meta.dirname, 'simulator.c');
 
@@ -96,27 +98,38 @@ describe.skipIf(!hasAvr)('on an AVR', () => {
     );
   }, 120_000);
 
-  it.each(['Accelerometer', 'AnalogPins', 'LabelButton'])('the example %s compiles and is small', (name) => {
-    const { ramBytes } = build(join(LIBRARY, 'examples', name, `${name}.ino`), core);
-    console.log(`${name}: ${ramBytes} bytes of RAM`);
-    expect(ramBytes).toBeGreaterThan(0);
-    expect(ramBytes).toBeLessThan(RAM_BYTES_MAX);
-  });
+  it.each(['Accelerometer', 'AnalogPins', 'AnswerLed', 'LabelButton'])(
+    'the example %s compiles and is small',
+    (name) => {
+      const { ramBytes } = build(join(LIBRARY, 'examples', name, `${name}.ino`), core);
+      console.log(`${name}: ${ramBytes} bytes of RAM`);
+      expect(ramBytes).toBeGreaterThan(0);
+      expect(ramBytes).toBeLessThan(RAM_BYTES_MAX);
+    },
+  );
 
-  it.skipIf(!hasSimulator)('an image streams frames through a tty', { timeout: 120_000 }, async () => {
-    const { image } = build(PATTERN, core);
-    const simulator = join(folder.path, 'simulator');
-    const libraries = ['-lsimavrparts', '-lsimavr', '-lelf'];
-    execFileSync('gcc', ['-O2', '-I/usr/include/simavr', '-o', simulator, SIMULATOR, ...libraries]);
-    const child = spawn(simulator, [image], { stdio: ['ignore', 'pipe', 'ignore'] });
-    try {
-      await expectRows(await firstLine(child));
-    } finally {
-      child.kill('SIGKILL'); // it leaves an orderly end unheard
-      await once(child, 'exit');
-    }
-  });
+  it.skipIf(!hasSimulator)('an image streams frames through a tty', { timeout: 120_000 }, () =>
+    simulate(build(PATTERN, core).image, expectRows),
+  );
+
+  it.skipIf(!hasSimulator)('an image takes every answer', { timeout: 120_000 }, () =>
+    simulate(build(ECHO, core).image, expectAnswers),
+  );
 });
+
+/** Runs an image while `use` works with its tty. */
+async function simulate(image: string, use: (path: string) => Promise<void>): Promise<void> {
+  const simulator = `${image}-simulator`;
+  const libraries = ['-lsimavrparts', '-lsimavr', '-lelf'];
+  execFileSync('gcc', ['-O2', '-I/usr/include/simavr', '-o', simulator, SIMULATOR, ...libraries]);
+  const child = spawn(simulator, [image], { stdio: ['ignore', 'pipe', 'ignore'] });
+  try {
+    await use(await firstLine(child));
+  } finally {
+    child.kill('SIGKILL'); // it leaves an orderly end unheard
+    await once(child, 'exit');
+  }
+}
 
 async function firstLine(child: ChildProcess): Promise<string> {
   let text = '';
@@ -126,6 +139,44 @@ async function firstLine(child: ChildProcess): Promise<string> {
     if (path !== undefined && text.includes('\n')) return path;
   }
   throw new Error(`the simulator ended: ${text}`);
+}
+
+/** The image sends back what it is answered. The first answers go until it hears: it may still be starting. */
+async function expectAnswers(path: string): Promise<void> {
+  const heard = listen();
+  const link = await SerialLink.open(
+    { path, baudRate: 115_200 },
+    {
+      onBytes: (read, count) => heard.decoder.push(read, count, 0),
+      onGone: (error) => {
+        throw error;
+      },
+    },
+  );
+  const answer = async (sequence: number, value: number): Promise<void> => {
+    const kind = ANSWER_KIND[(['class', 'number', 'anomaly'] as const)[sequence % 3]];
+    expect(link.write(encodeAnswer(kind, sequence, sequence % 256, value))).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  };
+  while (heard.rows.length === 0) await answer(0, 1);
+  await new Promise((resolve) => setTimeout(resolve, 200));
+  const before = heard.rows.length;
+  const sent = Array.from({ length: 100 }, (_, n) => ({
+    sequence: (n * 42_949_673) >>> 0,
+    value: (n - 50) / 8,
+  }));
+  for (const { sequence, value } of sent) await answer(sequence, value);
+  while (heard.rows.length < before + sent.length) await new Promise((resolve) => setTimeout(resolve, 20));
+  await link.close();
+  expect(heard.rows.slice(before).map(({ values }) => values)).toEqual(
+    sent.map(({ sequence, value }) => [
+      sequence & 0xffff,
+      sequence >>> 16,
+      1 + (sequence % 3),
+      sequence % 256,
+      value,
+    ]),
+  );
 }
 
 async function expectRows(path: string): Promise<void> {

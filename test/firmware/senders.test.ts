@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { LineDecoder } from '../../src/serial/lines.ts';
 import { Labels } from '../../src/serial/labels.ts';
 import { bytesCounted, drops, listen, push } from '../support/frames.ts';
+import { numbersDecoder } from '../support/lines.ts';
 import { temporaryFolder } from '../support/program.ts';
-import { FORMAT, isInstalled, makeScript, send, sessionOf } from './senders.ts';
+import { FORMAT, compileProgram, isInstalled, makeScript, pythonCode, send, sessionOf } from './senders.ts';
 
-const LIBRARY = join(import.meta.dirname, '../../device/firmware/edgeloop');
 const SEED = 11;
 const ROWS = 600;
 
@@ -18,23 +16,11 @@ const hasGcc = isInstalled('gcc', 'so the C header is not tested');
 const hasGxx = isInstalled('g++', 'so the C header is not tested as C++');
 const hasPython = isInstalled('python3', 'so the module for MicroPython is not tested');
 
-const WARNINGS = ['-O1', '-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Werror', '-fsanitize=undefined'];
+const SOURCE = join(import.meta.dirname, 'sender.c');
+const SCRIPT = join(import.meta.dirname, 'sender.py');
 
 function compile(compiler: string, language: readonly string[], defines: readonly string[] = []): string {
-  const program = join(folder.path, [compiler, ...defines].join(''));
-  const source = join(import.meta.dirname, 'sender.c');
-  const args = [
-    ...language,
-    ...WARNINGS,
-    ...defines,
-    '-fno-sanitize-recover',
-    `-I${LIBRARY}`,
-    '-o',
-    program,
-    source,
-  ];
-  execFileSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] });
-  return program;
+  return compileProgram(folder.path, compiler, language, SOURCE, defines);
 }
 
 type Sender = (format: number, flags: number, orders: string) => Uint8Array;
@@ -43,11 +29,8 @@ function program(path: string): Sender {
   return (format, flags, orders) => send(path, [`${format}`, `${flags}`], orders);
 }
 
-const python: Sender = (format, flags, orders) => {
-  const code = `import sys; sys.dont_write_bytecode = True; sys.path.insert(0, ${JSON.stringify(join(LIBRARY, 'micropython'))})
-sys.argv = ['', '${format}', '${flags}']; exec(open(${JSON.stringify(join(import.meta.dirname, 'sender.py'))}).read())`;
-  return send('python3', ['-c', code], orders);
-};
+const python: Sender = (format, flags, orders) =>
+  send('python3', ['-c', pythonCode(SCRIPT, [`${format}`, `${flags}`])], orders);
 
 const senders: [string, boolean, () => Sender][] = [
   ['the C header, compiled as C99', hasGcc, () => program(compile('gcc', ['-std=c99']))],
@@ -87,7 +70,7 @@ for (const [name, isThere, make] of senders) {
       expect(Buffer.from(sent).toString()).toMatch(/^\r\nax,t,n,label\r\n1\.000,-3\.000,1[01.e]+,\r\n/);
       const rows: number[][] = [];
       const labels = new Labels([], 2);
-      const decoder = new LineDecoder({ columns: 4, labelColumn: 3 }, labels, (row, label) =>
+      const decoder = numbersDecoder(['ax', 't', 'n', 'label'], labels, (row, label) =>
         rows.push([...row, label]),
       );
       decoder.push(sent, sent.length, 0);

@@ -1,8 +1,42 @@
 /** What a board is told to send, and what must come of it: the same for the C header and the Python module. */
 import { execFileSync, spawnSync } from 'node:child_process';
+import { basename, join } from 'node:path';
 import { mulberry32 } from '../../src/engine/random.ts';
 import { FrameEncoder } from '../../src/serial/frame-encoder.ts';
 import type { Session } from '../../src/serial/frame-session.ts';
+
+export const LIBRARY = join(import.meta.dirname, '../../device/firmware/edgeloop');
+
+const WARNINGS = ['-O1', '-Wall', '-Wextra', '-Wpedantic', '-Wconversion', '-Werror', '-fsanitize=undefined'];
+
+/** Compiles a program that uses the C header. @returns its path, below `folder` */
+export function compileProgram(
+  folder: string,
+  compiler: string,
+  language: readonly string[],
+  source: string,
+  defines: readonly string[] = [],
+): string {
+  const program = join(folder, [basename(source), compiler, ...defines].join('-'));
+  const args = [
+    ...language,
+    ...WARNINGS,
+    ...defines,
+    '-fno-sanitize-recover',
+    `-I${LIBRARY}`,
+    '-o',
+    program,
+    source,
+  ];
+  execFileSync(compiler, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+  return program;
+}
+
+/** Python that runs a script with the module for MicroPython, leaving no compiled files behind. */
+export function pythonCode(script: string, args: readonly string[] = []): string {
+  return `import sys; sys.dont_write_bytecode = True; sys.path.insert(0, ${JSON.stringify(join(LIBRARY, 'micropython'))})
+sys.argv = ${JSON.stringify(['', ...args])}; exec(open(${JSON.stringify(script)}).read())`;
+}
 
 export const FORMAT = { frames: 0, csv: 1, plotter: 2 } as const;
 const FLAG = { time: 1, labelInBand: 2, int16: 4 } as const;
@@ -70,7 +104,7 @@ export function makeScript(seed: number, flags: number, rowCount: number): Scrip
 }
 
 /** @returns what the sender wrote */
-export function send(command: string, args: readonly string[], input: string): Uint8Array {
+export function send(command: string, args: readonly string[], input: string | Uint8Array): Uint8Array {
   const output = execFileSync(command, args, { input, maxBuffer: 1e8, stdio: ['pipe', 'pipe', 'inherit'] });
   return Uint8Array.from(output);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <simavr/avr_uart.h>
 #include <simavr/parts/uart_pty.h>
@@ -20,15 +21,8 @@ static uint64_t now_ns(void) {
   return (uint64_t)now.tv_sec * 1000000000ULL + (uint64_t)now.tv_nsec;
 }
 
-/* uart_pty_connect() would do it as well, and leave a link of a fixed name in /tmp. */
-static void connect_output(avr_t *avr, uart_pty_t *port) {
-  uint32_t flags = 0;
-  avr_ioctl(avr, AVR_IOCTL_UART_GET_FLAGS('0'), &flags);
-  flags &= ~AVR_UART_FLAG_STDIO;
-  avr_ioctl(avr, AVR_IOCTL_UART_SET_FLAGS('0'), &flags);
-  avr_irq_t *output = avr_io_getirq(avr, AVR_IOCTL_UART_GETIRQ('0'), UART_IRQ_OUTPUT);
-  avr_connect_irq(output, port->irq + IRQ_UART_PTY_BYTE_IN);
-}
+/* uart_pty_connect() leaves a link of a fixed name, which nobody here needs. */
+#define LINK "/tmp/simavr-uart0"
 
 int main(int argc, char **argv) {
   static elf_firmware_t image;
@@ -39,7 +33,8 @@ int main(int argc, char **argv) {
   image.frequency = FREQUENCY;
   avr_load_firmware(avr, &image);
   uart_pty_init(avr, &port);
-  connect_output(avr, &port);
+  uart_pty_connect(&port, '0');
+  unlink(LINK);
   printf("%s\n", port.pty.slavename);
   fflush(stdout);
   const uint64_t start_ns = now_ns();

@@ -324,6 +324,110 @@ describe('numbers inside text', () => {
   });
 });
 
+describe("the board's clock", () => {
+  const clocked: [Partial<TextFormat>, (ms: number | string, x: number) => string][] = [
+    [{ format: 'numbers' }, (ms, x) => `${ms},${x},2,on\n`],
+    [{ format: 'plotter' }, (ms, x) => `x:${x} y:2 state:on t:${ms}\n`],
+    [{ format: 'json' }, (ms, x) => `{"x":${x},"y":2,"t":${ms === '' ? 'null' : ms},"state":"on"}\n`],
+    [{ format: 'csv' }, (ms, x) => `${ms},${x},2,on\n`],
+    [
+      { format: 'text', pattern: 'at {t} acc [ {x}, {y} ] {state}' },
+      (ms, x) => `at ${ms || 'nan'} acc [ ${x}, 2 ] on\n`,
+    ],
+    [
+      { format: 'teleplot', columns: ['x', 'y', 'state'], time: 'stamp' },
+      (ms, x) => `>x:${ms}:${x}\n>y,w: ${ms}: 2§g|np\n>state:${ms}:on|t\n`,
+    ],
+  ];
+  const format = { columns: ['t', 'x', 'y', 'state'], time: 't', timeUnit: 'ms' } as const;
+
+  function times(of: Partial<TextFormat>, reads: readonly (readonly [number, string])[]) {
+    const rows: [number, ...number[]][] = [];
+    const gaps: number[] = [];
+    const stream = makeDecoder(
+      { ...XY, ...format, ...of },
+      new Labels([], 3),
+      (values, _label, [timeUs]) => rows.push([timeUs, ...values]),
+      () => gaps.push(rows.length),
+    );
+    let pushed = 1;
+    stream.push(Buffer.from('\n'), 1, 0);
+    for (const [readUs, text] of reads) {
+      const bytes = Buffer.from(text);
+      pushed += bytes.length;
+      stream.push(bytes, bytes.length, readUs);
+    }
+    expectEveryByteCounted(stream, pushed);
+    return { rows, gaps, stream };
+  }
+
+  it.each(clocked)('times the rows and is no value of them: %j', (of, print) => {
+    const { rows, gaps } = times(of, [
+      [5_000_000, print(100, 1) + print(104, 2)],
+      [5_100_000, print(108.5, 3)],
+    ]);
+    expect(rows).toEqual([
+      [5_000_000, 1, 2],
+      [5_004_000, 2, 2],
+      [5_008_500, 3, 2],
+    ]);
+    expect(gaps).toEqual([]);
+  });
+
+  it.each(clocked)('wraps, begins anew with a gap, and drops a row without it: %j', (of, print) => {
+    const { rows, gaps, stream } = times(of, [
+      [1_000_000, print(4_294_967_290, 1) + print(4, 2)],
+      [1_020_000, print(14, 3)],
+      [3_000_000, print(2, 4) + print('', 5) + print(-7, 6) + print(12, 7)],
+    ]);
+    expect(rows.map(([timeUs, x]) => [timeUs, x])).toEqual([
+      [1_000_000, 1],
+      [1_010_000, 2],
+      [1_020_000, 3],
+      [3_000_000, 4],
+      [3_010_000, 7],
+    ]);
+    expect(gaps).toEqual([3]);
+    expect(stream.clockRestarts).toBe(1);
+    expect(stream.dropped.badTime).toBe(of.format === 'teleplot' ? 6 : 2);
+  });
+
+  it.each(clocked)('costs no heap: %j', (of, print) => {
+    const slots = new Float64Array(1);
+    const stream = makeDecoder(
+      { ...XY, ...format, ...of },
+      new Labels(['on'], 1),
+      (_values, _label, times) => {
+        slots[0] += times[0]; // returned it would be a double on the heap
+      },
+    );
+    const bytes = Buffer.from(`\n${Array.from({ length: 1000 }, (_, row) => print(8 * row, row)).join('')}`);
+    const pushMany = (): void => {
+      for (let push = 0; push < 100; push++) stream.push(bytes, bytes.length - push, 123_456.5);
+    };
+    for (let warmUp = 0; warmUp < 10; warmUp++) pushMany();
+    const rounds: number[] = [];
+    for (let round = 0; round < 11; round++) {
+      const rowsBefore = stream.rows;
+      const before = process.memoryUsage().heapUsed;
+      pushMany();
+      rounds.push((process.memoryUsage().heapUsed - before) / (stream.rows - rowsBefore));
+    }
+    expect(rounds.toSorted((left, right) => left - right)[5]).toBeLessThan(0.1);
+    expect(slots[0]).toBeGreaterThan(0);
+  });
+
+  it('is the stamp of the last line of a Teleplot row that was cut short', () => {
+    const { rows } = times({ format: 'teleplot', columns: ['x', 'y', 'state'], time: 'stamp' }, [
+      [10, '>x:1:1\n>y:2:2\n>x:11:3\n>y:12:4\n>x:21:5\n'],
+    ]);
+    expect(rows).toEqual([
+      [10, 1, 2],
+      [10_010, 3, 4],
+    ]);
+  });
+});
+
 describe('every dialect', () => {
   const lines: [Partial<TextFormat>, string][] = [
     [{ format: 'numbers' }, '-9.125,8.5,on\n'],

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Pty, openPty } from '../../src/demo/pty.ts';
 import { DurableLink } from '../../src/serial/durable-link.ts';
+import { Machine } from '../support/machine.ts';
 import { temporaryFolder } from '../support/program.ts';
 
 /** Unplugged and plugged in again this often; EDGELOOP_CYCLES=200 for the long run. */
@@ -134,4 +135,76 @@ describe('a port that comes and goes', () => {
     expect(told).toEqual(['away']);
     expect(link.write(Buffer.from('x'))).toBe(false);
   });
+});
+
+describe('serial.port = "auto"', () => {
+  /** Its devices lead to ttys. */
+  let machine: Machine;
+  beforeEach(() => {
+    machine = new Machine();
+  });
+  afterEach(() => machine.dispose());
+
+  function lead(name: string, to: string): void {
+    rmSync(join(machine.roots.dev, name), { force: true });
+    symlinkSync(to, join(machine.roots.dev, name));
+  }
+
+  async function openAuto(): Promise<{ link: DurableLink; told: string[] }> {
+    const told: string[] = [];
+    const link = await DurableLink.open(
+      { port: 'auto', baudRate: 115_200, reopen: true, roots: machine.roots },
+      {
+        onBytes: () => {},
+        onOpen: (path) => told.push(path.replace(machine.roots.dev, '/dev')),
+        onChoice: (text) => told.push(text.replace(machine.roots.dev, '/dev')),
+        onAway: ({ message }) => told.push(message),
+        onEnd: () => {},
+      },
+    );
+    return { link, told };
+  }
+
+  it('takes a UART only when no board came on USB, and says so', { timeout: 20_000 }, async () => {
+    pty = await openPty();
+    machine.uart('ttyAMA0', '204:64');
+    lead('ttyAMA0', pty.path);
+    const startMs = performance.now();
+    const { link, told } = await openAuto();
+    expect(told).toEqual([expect.stringMatching(/expected a board on USB, found none yet/)]);
+    await until(() => told.length === 3);
+    expect(performance.now() - startMs).toBeGreaterThan(5000);
+    expect(told.slice(1)).toEqual([
+      'serial.port = "auto" is /dev/ttyAMA0 (on-board UART; no board came on USB).',
+      '/dev/ttyAMA0',
+    ]);
+    await link.close();
+  });
+
+  it(
+    'takes the board that comes on USB a moment later, and after that no UART',
+    { timeout: 20_000 },
+    async () => {
+      pty = await openPty();
+      const uart = await openPty();
+      machine.uart('ttyAMA0', '204:64');
+      lead('ttyAMA0', uart.path);
+      const { link, told } = await openAuto();
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      const usb = { socket: '1-2', name: 'ttyACM0', device: '166:0', driver: 'cdc_acm' };
+      machine.acm({ ...usb, vendorId: '2341', productId: '0043', product: 'Uno' });
+      lead('ttyACM0', pty.path);
+      rmSync(join(machine.roots.dev, 'serial'), { recursive: true }); // udev has not made its names yet
+      await until(() => told.length === 3);
+      expect(told.slice(1)).toEqual(['serial.port = "auto" is /dev/ttyACM0 (Uno).', '/dev/ttyACM0']);
+      rmSync(join(machine.roots.dev, 'ttyACM0'));
+      await pty.close();
+      pty = undefined;
+      await new Promise((resolve) => setTimeout(resolve, 7000));
+      expect(told.length, told.join()).toBe(4);
+      expect(link.path).toBeUndefined();
+      await link.close();
+      await uart.close();
+    },
+  );
 });

@@ -281,9 +281,9 @@ describe('frames', () => {
       const bytes = concat(...parts);
       const times = Float64Array.of(1e9);
       const decoder = new FrameDecoder(new Labels([], 3), {
-        onRow: (values, label, timeUs) => {
+        onRow: (values, label, times) => {
           sums[0] += values[0] + label;
-          sums[1] = timeUs;
+          sums[1] = times[0];
         },
       });
       const start = new FrameEncoder(session).describe();

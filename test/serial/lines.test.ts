@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import { mulberry32 } from '../../src/engine/random.ts';
 import { Labels } from '../../src/serial/labels.ts';
-import { LINE_BYTES_MAX, LineDecoder } from '../../src/serial/lines.ts';
+import { LINE_BYTES_MAX, type LineStream } from '../../src/serial/lines.ts';
 import { NO_LABEL } from '../../src/stream/ring.ts';
+import { numbersDecoder } from '../support/lines.ts';
 
 interface Decoded {
   rows: number[][];
   labels: number[];
-  decoder: LineDecoder;
+  decoder: LineStream;
   names: string[];
 }
 
@@ -15,7 +16,7 @@ interface Decoded {
 function decode(text: string | Uint8Array, chunk = Infinity, classesMax = 3): Decoded {
   const labels = new Labels([], classesMax);
   const decoded: Decoded = { rows: [], labels: [], names: labels.names } as unknown as Decoded;
-  decoded.decoder = new LineDecoder({ columns: 3, labelColumn: 2 }, labels, (row, label) => {
+  decoded.decoder = numbersDecoder(['x', 'y', 'label'], labels, (row, label) => {
     decoded.rows.push([...row]);
     decoded.labels.push(label);
   });

@@ -448,6 +448,17 @@ describe('serial.port', () => {
     expect(resolve()).toBe(dev('ttyAMA0'));
   });
 
+  it('"auto" is no UART yet while a board may still come on USB', () => {
+    machine.uart('ttyAMA0', '204:64');
+    const early = (): string => resolvePort('auto', machine.roots, false);
+    expect(early).toThrow(
+      `serial.port = "auto": expected a board on USB, found none yet. If none comes the on-board UART is taken, ` +
+        `${dev('ttyAMA0')}; to have it at once, set serial.port to it.`,
+    );
+    machine.acm(UNO);
+    expect(early()).toBe(dev(`serial/by-id/${UNO.byId}`));
+  });
+
   it('"auto" does not depend on who holds a port', () => {
     machine.acm(UNO);
     machine.process(900, 'serial-monitor');

@@ -172,6 +172,63 @@ describe('a stream is recognised', () => {
   });
 });
 
+describe("the board's clock is found", () => {
+  const clocked: [string, (t: string, x: number, state: string) => string, string][] = [
+    ['numbers', (t, x, state) => `${x},${t},${state}\n`, 'time'],
+    ['plotter', (t, x, state) => `x:${x} t:${t} state:${state}\n`, 't'],
+    ['teleplot', (t, x, state) => `>x:${t}:${x}§g\n>state:${t}:${state}|t\n`, 'stamp'],
+    ['json', (t, x, state) => `{"t":${t},"x":${x},"state":"${state}"}\n`, 't'],
+    ['csv', (t, x, state) => `${Number(t) === 0 ? 't,x,state\n' : ''}${t},${x},${state}\n`, 't'],
+    ['text', (t, x, state) => `at ${t} x [ ${x} ] ${state}\n`, ''],
+  ];
+  /** 300 rows, 2 % faster than ours, reset in the middle. */
+  const rowsWith = (print: (typeof clocked)[0][1], perSecond: number, decimals = 0): string[] => {
+    const random = mulberry32(4);
+    const rows = Array.from({ length: 300 }, (_, row) => {
+      const seconds = (1.02 * (row % 220)) / 100;
+      return print((seconds * perSecond).toFixed(decimals), random(), states[row % 3]);
+    });
+    return ['rn\n', ...rows];
+  };
+
+  it.each(clocked)('in %s', (kind, print, time) => {
+    for (const [unit, perSecond, decimals] of [
+      ['ms', 1000, 0],
+      ['us', 1e6, 0],
+      ['s', 1, 3],
+    ] as const) {
+      if (kind === 'teleplot' && unit === 's') continue; // its stamps are digits alone
+      const found = hear(rowsWith(print, perSecond, decimals), 100);
+      expect(found.kind).toBe(kind);
+      expect(found.format, found.because.join('; ')).toMatchObject({
+        time: time === '' ? expect.stringMatching(/^at$|^time$/) : time,
+        timeUnit: unit,
+        label: expect.stringMatching(/^label$|^state$/),
+      });
+      expect(found.because.join()).toMatch(/the board's clock, which times the rows/);
+    }
+  });
+
+  it('in whole milliseconds of a board that prints 1,500 rows a second', () => {
+    const rows = Array.from({ length: 3000 }, (_, row) => `${Math.floor(row / 1.5)},${row % 7}\n`);
+    expect(hear(['\n', ...rows], 1500).format).toMatchObject({ time: 'time', timeUnit: 'ms' });
+  });
+
+  it.each([
+    ['a counter of rows', (row: number) => `${row},${row % 7}\n`],
+    ['an angle that turns', (row: number) => `${(row * 3) % 360},${row % 7}\n`],
+    [
+      'what rises at random',
+      (row: number) => `${(row * 10) ^ (row % 5)},${row % 7}\n`.replace(/^(\d)/, '1$1'),
+    ],
+    ['a clock alone', (row: number) => `${row * 10}\n`],
+  ])('not in %s', (_what, print) => {
+    const found = hear(['\n', ...Array.from({ length: 300 }, (_, row) => print(row))], 100);
+    expect(found.kind).toBe('numbers');
+    expect(found.format!.time).toBeUndefined();
+  });
+});
+
 describe('the rows per second', () => {
   const rows = rowsOf((x, y) => `${x},${y}\n`);
 

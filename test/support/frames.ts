@@ -15,7 +15,7 @@ export function listen(classesMax = 8, accept: (session: Session) => boolean = (
   const labels = new Labels([], classesMax);
   const heard = { rows: [], sessions: [], gaps: [], names: labels.names } as unknown as Heard;
   heard.decoder = new FrameDecoder(labels, {
-    onRow: (values, label, timeUs) => heard.rows.push({ values: [...values], label, timeUs }),
+    onRow: (values, label, [timeUs]) => heard.rows.push({ values: [...values], label, timeUs }),
     onSession: (session) => {
       heard.sessions.push(session);
       return accept(session);

@@ -1,5 +1,5 @@
 /*
- * edgeloop.h: sends rows of sensor values to edgeloop, from any board. One header, C99 or C++11, no heap, no
+ * edgeloop.h: sends rows of sensor values to edgeloop, from any board, and takes its answers. One header, C99 or C++11, no heap, no
  * library but the C headers below. On an Arduino: class Edgeloop at the end of this file, and the examples.
  *
  *     static const edgeloop_column columns[] = {{"ax", "g", 0.001f}, {"ay", "g", 0.001f}};
@@ -19,6 +19,12 @@
  *     EDGELOOP_PLOTTER   ax:0.012,ay:-0.003,label:shaken
  *
  * With frames, print nothing else on the same port; what must be printed ends with a zero byte.
+ *
+ * What edgeloop answers (output.frame = true in its config) is taken in byte by byte, with 17 bytes of RAM:
+ *
+ *     static edgeloop_receiver receiver;
+ *     edgeloop_answer answer;
+ *     if (edgeloop_receive(&receiver, byte, &answer) && answer.kind == EDGELOOP_CLASS) ...    answer.index, answer.value
  *
  * RAM: EDGELOOP_BLOCK_BYTES and about 30 bytes. Bytes of a row on the wire: 13, the values, 1 for a label in band,
  * 4 for time.
@@ -125,10 +131,10 @@ static inline uint32_t edgeloop_crc_entry(uint8_t index) {
 #endif
 }
 
-static inline void edgeloop_crc_byte(edgeloop *board, uint8_t byte) {
-  uint32_t crc = board->crc ^ byte;
+static inline uint32_t edgeloop_crc_step(uint32_t crc, uint8_t byte) {
+  crc ^= byte;
   crc = (crc >> 4) ^ edgeloop_crc_entry((uint8_t)(crc & 15));
-  board->crc = (crc >> 4) ^ edgeloop_crc_entry((uint8_t)(crc & 15));
+  return (crc >> 4) ^ edgeloop_crc_entry((uint8_t)(crc & 15));
 }
 
 /* Sends the piece in the block behind its code byte. */
@@ -145,7 +151,7 @@ static inline void edgeloop_stuff(edgeloop *board, uint8_t byte) {
 }
 
 static inline void edgeloop_put_u8(edgeloop *board, uint8_t byte) {
-  edgeloop_crc_byte(board, byte);
+  board->crc = edgeloop_crc_step(board->crc, byte);
   edgeloop_stuff(board, byte);
 }
 
@@ -456,6 +462,69 @@ static inline void edgeloop_send_i16(edgeloop *board, const int16_t *counts, uin
   }
 }
 
+/* ---- Answers of edgeloop ---- */
+
+/* Kinds of an answer; pass over others. */
+#define EDGELOOP_CLASS 1   /* index: of the class, 255 if the session does not name it; value: its probability */
+#define EDGELOOP_NUMBER 2  /* index: of the predicted column; value: the number predicted */
+#define EDGELOOP_ANOMALY 3 /* index: 1 for an anomaly, else 0; value: its score */
+
+typedef struct {
+  uint32_t sequence; /* higher for later rows, wraps */
+  uint8_t kind;
+  uint8_t index;
+  float value;
+} edgeloop_answer;
+
+#define EDGELOOP_ANSWER_BYTES 15
+#define EDGELOOP_ANSWER_TYPE 0x14 /* version 1 and type */
+
+/* All zero before the first byte. */
+typedef struct {
+  uint8_t bytes[EDGELOOP_ANSWER_BYTES + 1]; /* stuffed */
+  uint8_t count;                            /* one more than fits: the frame is too long */
+} edgeloop_receiver;
+
+static inline uint32_t edgeloop_get_u32(const uint8_t *bytes) {
+  return (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;
+}
+
+/* Undoes the stuffing in place: a code byte becomes the zero that it stands for. Returns false for what is no answer. */
+static inline bool edgeloop_unstuff(edgeloop_receiver *receiver) {
+  uint8_t at = 0;
+  if (receiver->count != EDGELOOP_ANSWER_BYTES + 1) return false;
+  while (at < receiver->count) {
+    const uint8_t code = receiver->bytes[at];
+    receiver->bytes[at] = 0;
+    if (code > receiver->count - at) return false;
+    at = (uint8_t)(at + code);
+  }
+  return true;
+}
+
+/* Takes the next byte from edgeloop. Returns true when it ends an answer that is whole and undamaged. */
+static inline bool edgeloop_receive(edgeloop_receiver *receiver, uint8_t byte, edgeloop_answer *answer) {
+  const uint8_t *frame = &receiver->bytes[1];
+  uint32_t crc = 0xffffffffUL;
+  uint32_t bits;
+  if (byte != 0) {
+    if (receiver->count < EDGELOOP_ANSWER_BYTES + 1) receiver->bytes[receiver->count] = byte;
+    if (receiver->count < EDGELOOP_ANSWER_BYTES + 2) receiver->count++;
+    return false;
+  }
+  const bool whole = edgeloop_unstuff(receiver);
+  receiver->count = 0;
+  if (!whole) return false;
+  for (uint8_t i = 0; i < EDGELOOP_ANSWER_BYTES - 4; i++) crc = edgeloop_crc_step(crc, frame[i]);
+  if (~crc != edgeloop_get_u32(&frame[EDGELOOP_ANSWER_BYTES - 4]) || frame[0] != EDGELOOP_ANSWER_TYPE) return false;
+  answer->sequence = edgeloop_get_u32(&frame[1]);
+  answer->kind = frame[5];
+  answer->index = frame[6];
+  bits = edgeloop_get_u32(&frame[7]);
+  memcpy(&answer->value, &bits, 4);
+  return true;
+}
+
 #if defined(ARDUINO) && defined(__cplusplus)
 #include <Arduino.h>
 
@@ -473,6 +542,21 @@ class Edgeloop {
  private:
   static void writeTo(void *port, uint8_t byte) { static_cast<Print *>(port)->write(byte); }
   edgeloop board;
+};
+
+/* What edgeloop answers, from any Stream; read it in every loop(), before its buffer of 64 bytes is full. */
+class EdgeloopAnswers {
+ public:
+  /* Returns true if an answer has come since: once for each, the oldest first. */
+  bool read(Stream &port, edgeloop_answer &answer) {
+    while (port.available() > 0) {
+      if (edgeloop_receive(&receiver, (uint8_t)port.read(), &answer)) return true;
+    }
+    return false;
+  }
+
+ private:
+  edgeloop_receiver receiver = {};
 };
 #endif
 

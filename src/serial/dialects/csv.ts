@@ -11,25 +11,18 @@
  * line that is a header, yet lacks a column, means that another program runs on the board: lines are dropped until a
  * header fits. A header in mid-stream is a gap as well, since the board has started again.
  */
-import type { Labels } from '../labels.ts';
-import {
-  type DropReason,
-  type GapSink,
-  type LineParser,
-  OUTCOME,
-  type Outcome,
-  type RowSink,
-} from '../outcome.ts';
+import { type LineParser, OUTCOME, type Outcome } from '../outcome.ts';
 import { CellReader, type Cells, type Separator } from './numbers.ts';
 import {
   ColumnIndex,
-  LABEL_SLOT,
   NOT_TAKEN,
   type NamedColumns,
   RowParser,
+  type RowTarget,
   Seen,
   UNKNOWN_SLOT,
   skipBlanksBack,
+  slotsOf,
 } from './row.ts';
 
 /** Cells under names that are no columns may be there too, up to this many cells in all. */
@@ -40,64 +33,52 @@ const LOWER_CASE = 0x20;
 const NUMBER_WORDS = ['nan', 'inf', 'ovf', 'infinity'].map((word) => new TextEncoder().encode(word));
 
 export class CsvParser extends RowParser implements LineParser {
-  override readonly reasons: readonly DropReason[] = ['otherHeader'];
   readonly #columns: ColumnIndex;
   readonly #columnCount: number;
   readonly #reader: CellReader;
   readonly #cells: Cells;
   readonly #seen: Seen;
-  readonly #onGap: GapSink | undefined;
   /** The present header names all the columns, or none came yet. */
   #fits = true;
   #ignoredPerRow = 0;
   #rowsAtGap = 0;
 
-  constructor(
-    named: NamedColumns,
-    separator: Separator,
-    labels: Labels,
-    sink: RowSink,
-    onGap: GapSink | undefined,
-  ) {
+  constructor(named: NamedColumns, separator: Separator, target: RowTarget) {
     const index = new ColumnIndex(named);
-    super(index.numbers, labels, sink);
+    super(index.numbers, target, ['otherHeader']);
     this.#columns = index;
     this.#columnCount = named.columns.length;
     this.#reader = new CellReader(separator, CELLS_MAX);
     this.#cells = this.#reader.cells;
     this.#seen = new Seen(index.numbers);
-    this.#onGap = onGap;
     this.#reader.count = named.columns.length;
-    let slot = 0;
-    for (let cell = 0; cell < named.columns.length; cell++) {
-      this.#reader.slots[cell] = named.columns[cell] === named.label ? LABEL_SLOT : slot++;
-    }
+    this.#reader.slots.set(slotsOf(named));
   }
 
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  parse(bytes: Uint8Array, start: number, end: number): Outcome {
     const cellCount = this.#cells.count(bytes, start, end);
-    if (this.#isHeader(bytes, start, end, cellCount)) return this.#takeHeader(bytes, start, end, timeUs);
+    if (this.#isHeader(bytes, start, end, cellCount)) return this.#takeHeader(bytes, start, end);
     if (!this.#fits) return OUTCOME.otherHeader;
     if (cellCount !== this.#reader.count) return OUTCOME.columnCount;
-    if (!this.#reader.readLine(bytes, start, end, this.values)) return OUTCOME.notANumber;
-    return this.#give(bytes, timeUs);
+    if (!this.#reader.readLine(bytes, start, end, this.values, this.printed)) return OUTCOME.notANumber;
+    return this.#give(bytes);
   }
 
-  override tryRow(bytes: Uint8Array, start: number, limit: number, timeUs: number): number {
+  override tryRow(bytes: Uint8Array, start: number, limit: number): number {
     if (!this.#fits) return NOT_TAKEN;
     // A header is never taken for a row: there is a column of numbers, and no name is a number.
-    const newline = this.#reader.findRow(bytes, start, limit, this.values);
-    return newline !== NOT_TAKEN && this.#give(bytes, timeUs) === OUTCOME.row ? newline : NOT_TAKEN;
+    const newline = this.#reader.findRow(bytes, start, limit, this.values, this.printed);
+    return newline !== NOT_TAKEN && this.#give(bytes) === OUTCOME.row ? newline : NOT_TAKEN;
   }
 
-  override blank(timeUs: number): void {
+  override blank(): void {
     if (this.rows === this.#rowsAtGap) return;
     this.#rowsAtGap = this.rows;
-    this.#onGap?.(timeUs);
+    this.onGap?.();
   }
 
-  #give(bytes: Uint8Array, timeUs: number): Outcome {
-    const outcome = this.finish(bytes, this.#reader.labelFirst, this.#reader.labelEnd, timeUs);
+  #give(bytes: Uint8Array): Outcome {
+    const outcome = this.finish(bytes, this.#reader.labelFirst, this.#reader.labelEnd);
     if (outcome === OUTCOME.row) this.ignored += this.#ignoredPerRow;
     return outcome;
   }
@@ -120,7 +101,7 @@ export class CsvParser extends RowParser implements LineParser {
     return cellCount > 1 && (known > 0 || cellCount === this.#columnCount);
   }
 
-  #takeHeader(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  #takeHeader(bytes: Uint8Array, start: number, end: number): Outcome {
     const cellCount = Math.min(this.#cells.count(bytes, start, end), CELLS_MAX);
     this.#seen.clear();
     this.#ignoredPerRow = 0;
@@ -135,7 +116,7 @@ export class CsvParser extends RowParser implements LineParser {
       if (!taken) this.#ignoredPerRow += 1;
       at = stop + 1;
     }
-    this.blank(timeUs);
+    this.blank();
     this.#fits = this.#seen.count === this.#columnCount;
     this.#reader.count = cellCount;
     return this.#fits ? OUTCOME.header : OUTCOME.otherHeader;

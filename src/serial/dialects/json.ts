@@ -8,15 +8,16 @@
  * is not undone: such a name is no column, and such a label is refused. A value that is an object or a list drops the
  * line: where it ends cannot be told without a parser of any depth.
  */
-import type { Labels } from '../labels.ts';
-import { type DropReason, type LineParser, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
-import { NO_NUMBER, POINT, parsed, scanNumber } from '../number.ts';
+import { type LineParser, OUTCOME, type Outcome } from '../outcome.ts';
+import { NO_NUMBER, POINT, scanNumber } from '../number.ts';
 import {
   ColumnIndex,
   LABEL_SLOT,
   type NamedColumns,
   RowParser,
+  type RowTarget,
   Seen,
+  TIME_SLOT,
   UNKNOWN_SLOT,
   isBlank,
   skipBlanks,
@@ -32,7 +33,6 @@ const BRACKET_OPEN = 0x5b;
 const NULL = new TextEncoder().encode('null');
 
 export class JsonParser extends RowParser implements LineParser {
-  override readonly reasons: readonly DropReason[] = ['otherText', 'unknownName', 'repeatedName', 'nested'];
   readonly #columns: ColumnIndex;
   readonly #seen: Seen;
   #labelFirst = 0;
@@ -41,14 +41,14 @@ export class JsonParser extends RowParser implements LineParser {
   #numbers = 0;
   #ignored = 0;
 
-  constructor(columns: NamedColumns, labels: Labels, sink: RowSink) {
+  constructor(columns: NamedColumns, target: RowTarget) {
     const index = new ColumnIndex(columns);
-    super(index.numbers, labels, sink);
+    super(index.numbers, target, ['otherText', 'unknownName', 'repeatedName', 'nested']);
     this.#columns = index;
     this.#seen = new Seen(index.numbers);
   }
 
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  parse(bytes: Uint8Array, start: number, end: number): Outcome {
     this.#beginRow();
     let at = skipBlanks(bytes, start, end);
     if (at >= end || bytes[at] !== BRACE_OPEN) return OUTCOME.otherText;
@@ -59,7 +59,7 @@ export class JsonParser extends RowParser implements LineParser {
       if (colon >= end || bytes[colon] !== COLON) return OUTCOME.otherText;
       const first = skipBlanks(bytes, colon + 1, end);
       const slot = this.#columns.slotOf(bytes, at + 1, nameEnd);
-      let last = slot >= 0 ? this.#tryNumber(bytes, slot, first, end) : NO_NUMBER;
+      let last = slot >= 0 || slot === TIME_SLOT ? this.#tryNumber(bytes, slot, first, end) : NO_NUMBER;
       if (last === NO_NUMBER) {
         last = endOfValue(bytes, first, end);
         if (first >= last) return OUTCOME.otherText;
@@ -74,7 +74,7 @@ export class JsonParser extends RowParser implements LineParser {
     if (at >= end || bytes[at] !== BRACE_CLOSE || skipBlanks(bytes, at + 1, end) < end) {
       return OUTCOME.otherText;
     }
-    return this.#endRow(bytes, timeUs);
+    return this.#endRow(bytes);
   }
 
   /** The usual case in one go. @returns where the number ends, or NO_NUMBER if there is more to be looked at */
@@ -83,8 +83,8 @@ export class JsonParser extends RowParser implements LineParser {
     const last = scanNumber(bytes, first, end, POINT);
     if (last === NO_NUMBER || last >= end || !endsValue(bytes[last])) return NO_NUMBER;
     this.#seen.add(slot);
-    this.#numbers += 1;
-    this.values[slot] = parsed[0];
+    if (slot >= 0) this.#numbers += 1;
+    this.put(slot);
     return last;
   }
 
@@ -100,10 +100,10 @@ export class JsonParser extends RowParser implements LineParser {
       if (!isNull) this.#takeLabel(bytes, first, last);
       return OUTCOME.row;
     }
-    this.#numbers += 1;
+    if (slot >= 0) this.#numbers += 1;
     if (isNull) return OUTCOME.row;
     if (scanNumber(bytes, first, last, POINT) !== last) return OUTCOME.notANumber;
-    this.values[slot] = parsed[0];
+    this.put(slot);
     return OUTCOME.row;
   }
 
@@ -125,10 +125,10 @@ export class JsonParser extends RowParser implements LineParser {
     this.#ignored = 0;
   }
 
-  #endRow(bytes: Uint8Array, timeUs: number): Outcome {
+  #endRow(bytes: Uint8Array): Outcome {
     if (this.#numbers === 0) return OUTCOME.unknownName;
     if (this.#unfitLabel) return OUTCOME.unknownLabel;
-    const outcome = this.finish(bytes, this.#labelFirst, this.#labelEnd, timeUs);
+    const outcome = this.finish(bytes, this.#labelFirst, this.#labelEnd);
     if (outcome === OUTCOME.row) this.ignored += this.#ignored;
     return outcome;
   }

@@ -6,10 +6,21 @@
  * Blanks around a cell do not count. An empty cell or `nan` is a missing value; an empty label cell is a row without
  * a label. One separator too many at the end is passed over, since sketches print the separator in a loop.
  */
-import type { Labels } from '../labels.ts';
-import { type LineFormat, type LineParser, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
+import { type LineParser, OUTCOME, type Outcome } from '../outcome.ts';
 import { NO_NUMBER, POINT, parsed, scanNumber } from '../number.ts';
-import { LABEL_SLOT, NOT_TAKEN, RowParser, isBlank, skipBlanks, skipBlanksBack } from './row.ts';
+import {
+  LABEL_SLOT,
+  NOT_TAKEN,
+  type NamedColumns,
+  RowParser,
+  type RowTarget,
+  TIME_SLOT,
+  isBlank,
+  skipBlanks,
+  skipBlanksBack,
+  slotsOf,
+  valueColumns,
+} from './row.ts';
 
 /**
  * What stands between cells. `any` is comma, semicolon or tab, whichever comes; `space` is one or more spaces or
@@ -31,43 +42,37 @@ const SEPARATOR_TEXT: Readonly<Record<Separator, string>> = {
   space: ' \t',
 };
 
-export interface NumbersFormat extends LineFormat {
-  readonly separator: Separator;
-}
-
 export class NumbersParser extends RowParser implements LineParser {
   readonly #reader: CellReader;
   readonly #columns: number;
 
-  constructor({ columns, labelColumn, separator }: NumbersFormat, labels: Labels, sink: RowSink) {
-    super(columns - (labelColumn < 0 ? 0 : 1), labels, sink);
-    this.#reader = new CellReader(separator, columns);
-    this.#columns = columns;
-    for (let column = 0, slot = 0; column < columns; column++) {
-      this.#reader.slots[column] = column === labelColumn ? LABEL_SLOT : slot++;
-    }
-    this.#reader.count = columns;
+  constructor(named: NamedColumns, separator: Separator, target: RowTarget) {
+    super(valueColumns(named).length, target, []);
+    this.#columns = named.columns.length;
+    this.#reader = new CellReader(separator, this.#columns);
+    this.#reader.slots.set(slotsOf(named));
+    this.#reader.count = this.#columns;
   }
 
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  parse(bytes: Uint8Array, start: number, end: number): Outcome {
     const reader = this.#reader;
-    if (reader.readLine(bytes, start, end, this.values)) {
-      return this.finish(bytes, reader.labelFirst, reader.labelEnd, timeUs);
+    if (reader.readLine(bytes, start, end, this.values, this.printed)) {
+      return this.finish(bytes, reader.labelFirst, reader.labelEnd);
     }
     const cells = reader.cells.count(bytes, start, end);
     return cells === this.#columns ? OUTCOME.notANumber : OUTCOME.columnCount;
   }
 
-  override tryRow(bytes: Uint8Array, start: number, limit: number, timeUs: number): number {
+  override tryRow(bytes: Uint8Array, start: number, limit: number): number {
     const reader = this.#reader;
-    const newline = reader.findRow(bytes, start, limit, this.values);
+    const newline = reader.findRow(bytes, start, limit, this.values, this.printed);
     if (newline === NOT_TAKEN) return NOT_TAKEN;
-    const outcome = this.finish(bytes, reader.labelFirst, reader.labelEnd, timeUs);
+    const outcome = this.finish(bytes, reader.labelFirst, reader.labelEnd);
     return outcome === OUTCOME.row ? newline : NOT_TAKEN;
   }
 }
 
-/** Reads the cells of a line into the slots of a row. */
+/** Reads the cells of a line into the slots of a row, and the board's clock into printed[0]. */
 export class CellReader {
   readonly cells: Cells;
   /** Slot of each cell; see row.ts. */
@@ -84,21 +89,33 @@ export class CellReader {
   }
 
   /** @returns whether bytes[start..end) is a line of as many sound cells, or one empty cell more */
-  readLine(bytes: Uint8Array, start: number, end: number, values: Float32Array): boolean {
-    const at = this.#read(bytes, start, end, values);
+  readLine(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    values: Float32Array,
+    printed: Float64Array,
+  ): boolean {
+    const at = this.#read(bytes, start, end, values, printed);
     return at !== NO_NUMBER && (at >= end || this.cells.isLastSeparator(bytes, at, end));
   }
 
   /** @returns the index of the newline behind as many sound cells, or NOT_TAKEN */
-  findRow(bytes: Uint8Array, start: number, limit: number, values: Float32Array): number {
-    let at = this.#read(bytes, start, limit, values);
+  findRow(
+    bytes: Uint8Array,
+    start: number,
+    limit: number,
+    values: Float32Array,
+    printed: Float64Array,
+  ): number {
+    let at = this.#read(bytes, start, limit, values, printed);
     if (at === NO_NUMBER) return NOT_TAKEN;
     if (at < limit && bytes[at] === RETURN) at += 1;
     return at < limit && bytes[at] === NEWLINE ? at : NOT_TAKEN;
   }
 
   /** @returns where the last cell ends, or NO_NUMBER */
-  #read(bytes: Uint8Array, start: number, end: number, values: Float32Array): number {
+  #read(bytes: Uint8Array, start: number, end: number, values: Float32Array, printed: Float64Array): number {
     const cells = this.cells;
     const { ends, mark } = cells;
     const { slots, count } = this;
@@ -111,7 +128,7 @@ export class CellReader {
       }
       if (at < end && bytes[at] <= SPACE) at = cells.skipToCell(bytes, at, end);
       const slot = slots[cell];
-      if (slot < 0) {
+      if (slot < 0 && slot !== TIME_SLOT) {
         const first = at;
         at = cells.endOfCell(bytes, at, end);
         if (slot === LABEL_SLOT) {
@@ -119,11 +136,13 @@ export class CellReader {
           this.labelEnd = skipBlanksBack(bytes, first, at);
         }
       } else if (at >= end || ends[bytes[at]] !== 0) {
-        values[slot] = NaN;
+        if (slot >= 0) values[slot] = NaN;
+        else printed[0] = NaN;
       } else {
         at = scanNumber(bytes, at, end, mark);
         if (at === NO_NUMBER) return NO_NUMBER;
-        values[slot] = parsed[0];
+        if (slot >= 0) values[slot] = parsed[0];
+        else printed[0] = parsed[0];
         if (at < end && bytes[at] <= SPACE) at = cells.skipToSeparator(bytes, at, end);
       }
     }

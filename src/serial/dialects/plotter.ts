@@ -7,15 +7,16 @@
  * hold blanks. Blanks around name and value do not count. A column whose name is missing is a missing value; a name
  * that is no column is passed over and counted.
  */
-import type { Labels } from '../labels.ts';
-import { type DropReason, type LineParser, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
-import { NO_NUMBER, parsed, scanNumber } from '../number.ts';
+import { type LineParser, OUTCOME, type Outcome } from '../outcome.ts';
+import { NO_NUMBER, scanNumber } from '../number.ts';
 import { Cells, type Separator } from './numbers.ts';
 import {
   ColumnIndex,
   type NamedColumns,
   RowParser,
+  type RowTarget,
   Seen,
+  TIME_SLOT,
   UNKNOWN_SLOT,
   skipBlanks,
   skipBlanksBack,
@@ -25,16 +26,15 @@ const COLON = 0x3a;
 const COMMA = 0x2c;
 
 export class PlotterParser extends RowParser implements LineParser {
-  override readonly reasons: readonly DropReason[] = ['otherText', 'unknownName', 'repeatedName'];
   readonly #columns: ColumnIndex;
   readonly #cells: Cells;
   /** Any of comma, space and tab: a comma among blanks is one separator. */
   readonly #mixed: boolean;
   readonly #seen: Seen;
 
-  constructor(columns: NamedColumns, separator: Separator, labels: Labels, sink: RowSink) {
+  constructor(columns: NamedColumns, separator: Separator, target: RowTarget) {
     const index = new ColumnIndex(columns);
-    super(index.numbers, labels, sink);
+    super(index.numbers, target, ['otherText', 'unknownName', 'repeatedName']);
     this.#columns = index;
     this.#mixed = separator === 'any';
     this.#cells = new Cells(this.#mixed ? 'space' : separator);
@@ -42,7 +42,7 @@ export class PlotterParser extends RowParser implements LineParser {
     this.#seen = new Seen(index.numbers);
   }
 
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
+  parse(bytes: Uint8Array, start: number, end: number): Outcome {
     const seen = this.#seen;
     seen.clear();
     this.clearValues();
@@ -56,11 +56,11 @@ export class PlotterParser extends RowParser implements LineParser {
       if (colon === end) return OUTCOME.otherText;
       const slot = this.#columns.slotOf(bytes, at, skipBlanksBack(bytes, at, colon));
       at = skipBlanks(bytes, colon + 1, end);
-      if (slot >= 0) {
+      if (slot >= 0 || slot === TIME_SLOT) {
         if (!seen.add(slot)) return OUTCOME.repeatedName;
         at = this.#readNumber(bytes, at, end, slot);
         if (at === NO_NUMBER) return OUTCOME.notANumber;
-        numbers += 1;
+        if (slot >= 0) numbers += 1;
       } else {
         const first = at;
         at = this.#cells.endOfCell(bytes, at, end);
@@ -75,7 +75,7 @@ export class PlotterParser extends RowParser implements LineParser {
       at = this.#skipSeparators(bytes, at, end);
     }
     if (numbers === 0) return ignored > 0 ? OUTCOME.unknownName : OUTCOME.otherText;
-    const outcome = this.finish(bytes, labelFirst, labelEnd, timeUs);
+    const outcome = this.finish(bytes, labelFirst, labelEnd);
     if (outcome === OUTCOME.row) this.ignored += ignored;
     return outcome;
   }
@@ -88,7 +88,7 @@ export class PlotterParser extends RowParser implements LineParser {
     if (at === NO_NUMBER) return NO_NUMBER;
     const stop = this.#cells.skipToSeparator(bytes, at, end);
     if (stop < end && ends[bytes[stop]] === 0) return NO_NUMBER;
-    this.values[slot] = parsed[0];
+    this.put(slot);
     return stop;
   }
 

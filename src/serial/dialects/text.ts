@@ -10,14 +10,22 @@
  *
  * Without a pattern a row is all the numbers on the line, in order. A digit that belongs to a word (`mg2`) is none.
  */
-import type { Labels } from '../labels.ts';
-import { type DropReason, type LineParser, OUTCOME, type Outcome, type RowSink } from '../outcome.ts';
-import { NO_NUMBER, POINT, parsed, scanNumber } from '../number.ts';
+import { type LineParser, OUTCOME, type Outcome } from '../outcome.ts';
+import { NO_NUMBER, POINT, scanNumber } from '../number.ts';
 import { EdgeloopError } from '../../errors.ts';
-import { LABEL_SLOT, type NamedColumns, RowParser, isBlank, skipBlanks, skipBlanksBack } from './row.ts';
-
-/** The slot of a number that is passed over. */
-const SKIPPED_SLOT = -3;
+import {
+  LABEL_SLOT,
+  type NamedColumns,
+  RowParser,
+  type RowTarget,
+  TIME_SLOT,
+  UNKNOWN_SLOT,
+  isBlank,
+  skipBlanks,
+  skipBlanksBack,
+  slotsOf,
+  valueColumns,
+} from './row.ts';
 
 const SPACE = 0x20;
 const LOWER_CASE = 0x20;
@@ -52,8 +60,9 @@ export function patternFault(pattern: string, { columns }: NamedColumns): string
 }
 
 export class TextParser extends RowParser implements LineParser {
-  override readonly reasons: readonly DropReason[] = ['otherText'];
   readonly #pattern: Pattern | undefined;
+  /** Without a pattern: where the numbers go, in order. */
+  readonly #slots: Int32Array;
   #labelFirst = 0;
   #labelEnd = 0;
   /** Why the last attempt at a match failed, and how far it came. */
@@ -63,8 +72,8 @@ export class TextParser extends RowParser implements LineParser {
    * @param pattern empty: all numbers in order
    * @throws EdgeloopError ELOOP_CONFIG
    */
-  constructor(named: NamedColumns, pattern: string, labels: Labels, sink: RowSink) {
-    super(named.columns.filter((name) => name !== named.label).length, labels, sink);
+  constructor(named: NamedColumns, pattern: string, target: RowTarget) {
+    super(valueColumns(named).length, target, ['otherText']);
     const fault = pattern === '' ? undefined : patternFault(pattern, named);
     if (fault !== undefined) {
       throw new EdgeloopError(
@@ -73,10 +82,11 @@ export class TextParser extends RowParser implements LineParser {
       );
     }
     this.#pattern = pattern === '' ? undefined : compile(pattern, named);
+    this.#slots = slotsOf(named).filter((slot) => slot !== LABEL_SLOT);
   }
 
-  parse(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
-    if (this.#pattern === undefined) return this.#takeNumbers(bytes, start, end, timeUs);
+  parse(bytes: Uint8Array, start: number, end: number): Outcome {
+    if (this.#pattern === undefined) return this.#takeNumbers(bytes, start, end);
     const { head, holes } = this.#pattern;
     const anywhere = !isAllBlank(head);
     this.#failure = OUTCOME.otherText;
@@ -84,7 +94,7 @@ export class TextParser extends RowParser implements LineParser {
       if (!anywhere && !isAtEdge(bytes, from, start)) continue;
       const at = skipText(head, bytes, from, end);
       if (at === NO_NUMBER || !this.#fill(holes, bytes, at, end)) continue;
-      return this.finish(bytes, this.#labelFirst, this.#labelEnd, timeUs);
+      return this.finish(bytes, this.#labelFirst, this.#labelEnd);
     }
     return this.#failure;
   }
@@ -106,7 +116,7 @@ export class TextParser extends RowParser implements LineParser {
         if (index > 0) this.#failure = OUTCOME.notANumber;
         return false;
       }
-      if (slot >= 0) this.values[slot] = parsed[0];
+      if (slot >= 0 || slot === TIME_SLOT) this.put(slot);
       at = skipText(behind, bytes, at, end);
       if (at === NO_NUMBER) {
         if (index > 0) this.#failure = OUTCOME.notANumber;
@@ -127,8 +137,8 @@ export class TextParser extends RowParser implements LineParser {
     return at;
   }
 
-  #takeNumbers(bytes: Uint8Array, start: number, end: number, timeUs: number): Outcome {
-    const count = this.values.length;
+  #takeNumbers(bytes: Uint8Array, start: number, end: number): Outcome {
+    const count = this.#slots.length;
     let found = 0;
     let at = start;
     while (at < end) {
@@ -137,11 +147,11 @@ export class TextParser extends RowParser implements LineParser {
         at += 1;
         continue;
       }
-      if (found < count) this.values[found] = parsed[0];
+      if (found < count) this.put(this.#slots[found]);
       found += 1;
       at = stop;
     }
-    if (found === count) return this.finish(bytes, 0, 0, timeUs);
+    if (found === count) return this.finish(bytes, 0, 0);
     return found === 0 ? OUTCOME.otherText : OUTCOME.columnCount;
   }
 }
@@ -150,14 +160,13 @@ function holeNames(pattern: string): string[] {
   return Array.from(pattern.matchAll(/\{([^{}]*)\}/g), ([, name]) => name);
 }
 
-function compile(pattern: string, { columns, label }: NamedColumns): Pattern {
-  const numbers = columns.filter((name) => name !== label);
+function compile(pattern: string, named: NamedColumns): Pattern {
+  const slotsByColumn = slotsOf(named);
   const encoder = new TextEncoder();
   const texts = pattern.split(/\{[^{}]*\}/).map((text) => encoder.encode(text.replaceAll(/\s+/g, ' ')));
-  const slots = holeNames(pattern).map((name) => {
-    if (name === '') return SKIPPED_SLOT;
-    return name === label ? LABEL_SLOT : numbers.indexOf(name);
-  });
+  const slots = holeNames(pattern).map((name) =>
+    name === '' ? UNKNOWN_SLOT : slotsByColumn[named.columns.indexOf(name)],
+  );
   return { head: texts[0], holes: slots.map((slot, index) => ({ slot, behind: texts[index + 1] })) };
 }
 

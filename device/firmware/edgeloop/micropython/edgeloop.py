@@ -1,4 +1,5 @@
-"""Sends rows of sensor values to edgeloop from MicroPython (or Python): one file, copy it to the board.
+"""Sends rows of sensor values to edgeloop from MicroPython (or Python), and takes its answers: one file, copy it to the
+board.
 
     board = Edgeloop(sys.stdout.buffer.write, columns=[("ax", "g"), ("ay", "g")], classes=["still", "shaken"],
                      rate_hz=100)
@@ -10,6 +11,12 @@ The format chooses what goes over the wire:
     FRAMES     binary, with checksum, sequence number and description: FORMAT.md, "Frames"
     CSV        0.012,-0.003,shaken         after one line with the names
     PLOTTER    ax:0.012,ay:-0.003,label:shaken
+
+What edgeloop answers (output.frame = true in its config), byte by byte or in pieces:
+
+    answers = Answers()
+    for sequence, kind, index, value in answers.take(data):
+        if kind == CLASS: ...       index of the class, its probability
 
 With frames, print nothing else on the same port; what must be printed ends with a zero byte.
 """
@@ -45,6 +52,14 @@ _LABEL = 0x13
 _TIME = 1
 _LABEL_IN_BAND = 2
 _INT16 = 4
+
+_ANSWER = 0x14
+_ANSWER_BYTES = 15
+
+# Kinds of an answer; pass over others.
+CLASS = 1  # index: of the class, 255 if the board does not name it; value: its probability
+NUMBER = 2  # index: of the predicted column; value: the number predicted
+ANOMALY = 3  # index: 1 for an anomaly, else 0; value: its score
 
 _CRC_TABLE = (
     0x00000000, 0x1DB71064, 0x3B6E20C8, 0x26D930AC, 0x76DC4190, 0x6B6B51F4, 0x4DB26158, 0x5005713C,
@@ -240,3 +255,38 @@ class Edgeloop:
         else:
             text = self._number % (value * self._columns[index][2] if self._int16 else value)
         return self._columns[index][0] + ":" + text if self._form == PLOTTER else text
+
+
+class Answers:
+    def __init__(self):
+        # A code byte before the frame, which is unstuffed in place.
+        self._bytes = bytearray(_ANSWER_BYTES + 1)
+        self._count = 0
+
+    def take(self, data):
+        """Takes the next bytes from edgeloop, any number of them. Returns the answers that are whole and undamaged, as
+        (sequence, kind, index, value)."""
+        answers = []
+        for byte in data:
+            if byte == 0:
+                if self._unstuff():
+                    answers.append(struct.unpack_from("<IBBf", self._bytes, 2))
+                self._count = 0
+            else:
+                if self._count <= _ANSWER_BYTES:
+                    self._bytes[self._count] = byte
+                self._count += 1
+        return answers
+
+    def _unstuff(self):
+        data = self._bytes
+        if self._count != len(data):
+            return False
+        at = 0
+        while at < len(data):
+            code = data[at]
+            data[at] = 0
+            at += code
+        frame = memoryview(data)[1:]
+        crc = struct.unpack_from("<I", data, _ANSWER_BYTES - 3)[0]
+        return at == len(data) and frame[0] == _ANSWER and _crc32(frame[:-4]) & 0xFFFFFFFF == crc
