@@ -17,6 +17,7 @@ import {
   patternFault,
   valueColumns,
 } from './serial/dialects.ts';
+import { FEATURE_KINDS, type FeatureKind } from './stream/inputs.ts';
 import { LABEL_BYTES_MAX, isLabel } from './serial/labels.ts';
 
 export interface Config {
@@ -42,6 +43,27 @@ export interface Config {
     readonly classes: readonly string[];
     readonly separator: Separator;
     readonly pattern: string;
+    readonly rowsPerSecond: number;
+    readonly windowRows: number;
+    readonly windowSeconds: number;
+    readonly hopRows: number;
+    readonly features: readonly FeatureKind[];
+    readonly bands: number;
+    readonly breakAtLabelChange: boolean;
+  };
+  readonly task: {
+    readonly kind: TaskKind;
+    readonly targets: readonly string[];
+    readonly horizonRows: number;
+    readonly labelDelayRows: number;
+    readonly labelDelaySeconds: number;
+    readonly alarmsPerDay: number;
+    readonly learnRows: number;
+  };
+  readonly learning: {
+    readonly race: 'full' | 'cheap' | 'off';
+    readonly rehearsalSamples: number;
+    readonly respondToDrift: boolean;
   };
   readonly network: {
     readonly hidden: number;
@@ -59,6 +81,9 @@ export interface Config {
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
+
+const TASKS = ['classify', 'regress', 'forecast', 'anomaly'] as const;
+export type TaskKind = (typeof TASKS)[number];
 
 /** How the board prints its rows; `auto`: recognised from the first seconds. */
 const INPUT_FORMATS = ['auto', ...DIALECTS, 'frames'] as const;
@@ -82,6 +107,28 @@ function integer(min: number, max: number, about: string, byDefault: number): Op
     default: byDefault,
     expected: `an integer from ${min} to ${max}`,
     accepts: (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+  };
+}
+
+function number(min: number, max: number, about: string, byDefault: number): Option {
+  return {
+    about,
+    default: byDefault,
+    expected: `a number from ${min} to ${max}`,
+    accepts: (value) => typeof value === 'number' && value >= min && value <= max,
+  };
+}
+
+/** Names out of `choices`, or any if there are none. */
+function names(about: string, choices: readonly string[] = []): Option {
+  return {
+    about,
+    default: [],
+    expected: choices.length > 0 ? `a list of ${choices.join(', ')}` : 'a list of different names',
+    accepts: (value) =>
+      Array.isArray(value) &&
+      new Set(value).size === value.length &&
+      value.every((name) => typeof name === 'string' && (choices.length === 0 || choices.includes(name))),
   };
 }
 
@@ -188,11 +235,45 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
     expected: 'a text in quotes',
     accepts: (value) => typeof value === 'string' && !/[\0\n]/.test(value),
   },
+  'input.rowsPerSecond': number(0, 1e6, 'rows that the board prints in a second; 0: not known', 0),
+  // 65,536 rows are a minute at 1 kHz; every column keeps its window twice.
+  'input.windowRows': integer(0, 65_536, 'rows that the model sees at once; 0: what suits the task', 0),
+  'input.windowSeconds': number(0, 3600, 'the same in seconds, with rowsPerSecond; 0: in rows', 0),
+  'input.hopRows': integer(0, 65_536, 'rows from one prediction to the next; 0: what suits the task', 0),
+  'input.features': names(
+    'what is read off the window, of each column; []: what suits the task',
+    FEATURE_KINDS,
+  ),
+  'input.bands': integer(1, 256, 'bands of the spectrum that the feature "bands" gives', 8),
+  'input.breakAtLabelChange': flag('whether a window begins anew where the label changes', true),
+  'task.kind': oneOf(
+    TASKS,
+    'what is learned: the class, the numbers of columns, the future of a column, or what is usual',
+    'classify',
+  ),
+  'task.targets': names('of regress and forecast: the columns to be predicted'),
+  'task.horizonRows': integer(1, 65_536, 'of forecast: how many rows ahead', 1),
+  'task.labelDelayRows': integer(0, 65_536, 'rows by which labels come late', 0),
+  'task.labelDelaySeconds': number(0, 86_400, 'the same in seconds; 0: in rows', 0),
+  'task.alarmsPerDay': number(0.01, 100_000, 'of anomaly: how many false alarms are put up with', 1),
+  'task.learnRows': integer(400, 1_000_000, 'of anomaly: rows to learn what is usual from', 2000),
+  'learning.race': oneOf(
+    ['full', 'cheap', 'off'],
+    'candidates that race, so that no rate has to be chosen; "off": one network at network.learningRate',
+    'full',
+  ),
+  'learning.rehearsalSamples': integer(
+    0,
+    65_536,
+    'of classify: samples kept against forgetting; 0: none',
+    256,
+  ),
+  'learning.respondToDrift': flag('whether statistics and outputs are loosened when drift is seen', false),
   'network.hidden': integer(1, 4096, 'hidden units', 16),
   'network.classes': integer(2, CLASSES_MAX, 'outputs: the most classes that can be learned', 8),
   'network.activation': oneOf(ACTIVATIONS, 'of the hidden units', 'tanh'),
   'network.learningRate': {
-    about: 'step size of stochastic gradient descent',
+    about: 'step size of stochastic gradient descent, with learning.race = "off"',
     default: 0.05,
     expected: 'a number above 0, up to 10',
     accepts: (value) => typeof value === 'number' && value > 0 && value <= 10,
@@ -200,7 +281,7 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'network.seed': integer(0, 2 ** 31 - 1, 'of the initial weights', 1),
   'output.line': {
     about:
-      'sent to the board as it stands, with {class}, {index}, {probability} filled in, e.g. "{class}\\n"; "": nothing',
+      'sent to the board as it stands, with {class}, {index}, {probability} or {value} filled in, e.g. "{class}\\n"; "": nothing',
     default: '',
     expected: `a text of up to ${REPLY_CHARS_MAX} characters`,
     accepts: (value) => typeof value === 'string' && value.length <= REPLY_CHARS_MAX,
@@ -330,30 +411,31 @@ function buildConfig(given: ReadonlyMap<string, unknown>, name: string): Config 
     (config[section] ??= {})[leaf] = value;
   }
   const complete = config as unknown as Config;
-  checkInput(complete.input, name);
+  checkInput(complete, name);
   checkBaudRate(complete, name);
   checkClasses(complete, name);
   checkOutput(complete.output, name);
   return complete;
 }
 
-/** @throws EdgeloopError ELOOP_CONFIG if the keys of [input] do not fit each other */
-export function checkInput(input: Config['input'], name: string): void {
+/** @throws EdgeloopError ELOOP_CONFIG if the keys of [input] and [task] do not fit each other */
+export function checkInput({ input, task }: Pick<Config, 'input' | 'task'>, name: string): void {
   const { format, columns, label, pattern } = input;
   if (format === 'auto') return;
   for (const key of ['columns', 'label'] as const) {
-    if (input[key].length > 0) continue;
+    if (input[key].length > 0 || (key === 'label' && task.kind !== 'classify')) continue;
     const { about, expected } = OPTIONS[`input.${key}`];
     const missing = `${name}: input.${key} is missing (${about}): expected ${expected}.`;
     throw new EdgeloopError('ELOOP_CONFIG', missing);
   }
-  if (!columns.includes(label)) {
+  if (label !== '' && !columns.includes(label)) {
     throw new EdgeloopError(
       'ELOOP_CONFIG',
       `${name}: input.label: expected one of ${columns.join(', ')}, got "${label}".`,
     );
   }
   checkTime(input, name);
+  checkTargets({ input, task }, name);
   if (format !== 'text') return;
   const fault =
     pattern === '' ? `without one the label "${label}" is not read` : patternFault(pattern, input);
@@ -363,6 +445,23 @@ export function checkInput(input: Config['input'], name: string): void {
       `${name}: input.pattern: expected each column once in braces, got ${JSON.stringify(pattern)}: ${fault}.`,
     );
   }
+}
+
+function checkTargets({ input, task }: Pick<Config, 'input' | 'task'>, name: string): void {
+  const { kind, targets } = task;
+  const columns = valueColumns(input);
+  const wanted = kind === 'regress' || kind === 'forecast';
+  const least = wanted ? 1 : 0;
+  const most = kind === 'regress' ? columns.length - 1 : kind === 'forecast' ? columns.length : 0;
+  const fits = targets.length >= least && targets.length <= most;
+  if (fits && targets.every((target) => columns.includes(target))) return;
+  const expected = wanted
+    ? `${least} to ${most} of ${columns.join(', ')}`
+    : `none with task.kind = "${kind}"`;
+  throw new EdgeloopError(
+    'ELOOP_CONFIG',
+    `${name}: task.targets: expected ${expected}, got ${targets.length === 0 ? 'none' : targets.join(', ')}.`,
+  );
 }
 
 /** Only what is recognised tells rows from noise. */

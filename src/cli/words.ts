@@ -1,44 +1,94 @@
 /** What a run looks like in words, and as a document. */
 import type { Config } from '../config.ts';
+import type { ModelConfig } from '../learn/model.ts';
+import type { RaceReport } from '../learn/report.ts';
 import type { Drops, LiveTrainer, Status, Summary } from '../service/trainer.ts';
+import { inputCount } from '../stream/inputs.ts';
+import { scoreWords } from './score-words.ts';
 
 export const count = (value: number): string => value.toLocaleString('en-US');
 export const percent = (share: number): string => (share === share ? `${(100 * share).toFixed(1)} %` : '-');
 const kibibytes = (bytes: number): string => `${Math.ceil(bytes / 1024)} KiB`;
 
 export function describeStart(config: Config, trainer: LiveTrainer, weights: string): string {
-  const { inputs, hidden, outputs } = trainer.network;
   const { arenaBytes, ringBytes } = trainer.memory;
   const before = trainer.learnedBefore;
   return (
-    `Learning "${config.input.label}" from ${config.serial.port}: ` +
-    `${inputs} inputs -> ${hidden} hidden -> ${outputs} classes ` +
-    `(engine ${kibibytes(arenaBytes)}, ring ${kibibytes(ringBytes)}).\n` +
+    `${purpose(config)} from ${config.serial.port}: ${shape(trainer.model)} ` +
+    `(model ${kibibytes(arenaBytes)}, ring ${kibibytes(ringBytes)}).\n` +
     (before > 0
       ? `Going on after ${count(before)} samples learned earlier (${weights}).\n`
       : `Starting with new weights (${weights}).\n`)
   );
 }
 
-/** One line: rows per second, loss, accuracy beside the baselines, changes, drops. */
+function purpose({ input, task }: Pick<Config, 'input' | 'task'>): string {
+  const targets = task.targets.map((name) => `"${name}"`).join(', ');
+  switch (task.kind) {
+    case 'classify':
+      return `Learning "${input.label}"`;
+    case 'regress':
+      return `Learning ${targets}`;
+    case 'forecast':
+      return `Learning to foretell ${targets} ${count(task.horizonRows)} rows ahead`;
+    case 'anomaly':
+      return 'Learning what is usual';
+  }
+}
+
+function shape(model: ModelConfig): string {
+  if (model.kind === 'anomaly') {
+    const { windowRows, columns, hidden } = model.anomaly;
+    return `windows of ${windowRows} rows x ${columns} columns -> ${hidden} hidden -> the same`;
+  }
+  const { task, outputs, candidates } = model.supervised;
+  const windows = model.inputs.windowRows > 1 ? `windows of ${model.inputs.windowRows} rows, ` : '';
+  const what = task === 'classify' ? 'classes' : outputs === 1 ? 'number' : 'numbers';
+  return `${windows}${inputCount(model.inputs)} inputs -> ${candidates.hidden} hidden -> ${outputs} ${what}`;
+}
+
+/** One line: rows per second, how good it is beside the baselines, drops. */
 export function statusLine(status: Status, rowsPerSecond: number): string {
-  const { accuracy, baselines, changes, changesCorrect, loss, dropped } = status;
-  return (
-    `${rateOf(status, rowsPerSecond).padStart(11)} | loss ${loss === loss ? loss.toFixed(3) : '-'}` +
-    ` | right ${percent(accuracy)}` +
-    ` (most frequent ${percent(baselines.majority)}, same as before ${percent(baselines.lastLabel)})` +
-    ` | at changes ${changesCorrect}/${changes} | dropped ${total(dropped)}`
-  );
+  return `${rateOf(status, rowsPerSecond).padStart(11)} | ${howGood(status, false)} | dropped ${total(status.dropped)}`;
 }
 
 /** The same for a terminal of 80 columns. */
 export function shortStatusLine(status: Status, rowsPerSecond: number): string {
-  const { accuracy, baselines, changes, changesCorrect, loss, dropped } = status;
-  return (
-    `${rateOf(status, rowsPerSecond)} loss ${loss === loss ? loss.toFixed(3) : '-'} right ${percent(accuracy)}` +
-    ` (frequent ${percent(baselines.majority)}, before ${percent(baselines.lastLabel)})` +
-    ` changes ${changesCorrect}/${changes} drop ${total(dropped)}`
-  );
+  return `${rateOf(status, rowsPerSecond)} ${howGood(status, true)} drop ${total(status.dropped)}`;
+}
+
+function howGood({ scores, anomaly }: Status, short: boolean): string {
+  switch (scores.task) {
+    case 'classify': {
+      const { accuracy, beside, changes, accuracyAtChanges } = scores.all;
+      const [majority, lastLabel] = [share(beside.majority.accuracy), share(beside.lastLabel.accuracy)];
+      const atChanges = `${Math.round(changes * (accuracyAtChanges ?? 0))}/${Math.round(changes)}`;
+      return short
+        ? `right ${share(accuracy)} (frequent ${majority}, before ${lastLabel}) changes ${atChanges}`
+        : `right ${share(accuracy)} (most frequent ${majority}, same as before ${lastLabel}) | at changes ${atChanges}`;
+    }
+    case 'regress':
+      return scores.targets
+        .map(
+          ({ target, all }) =>
+            `${target} off by ${measure(all.rmse)} (before ${measure(all.beside.persistence?.rmse)})`,
+        )
+        .join(', ');
+    case 'anomaly': {
+      if (anomaly === null || anomaly.phase === 'learn') {
+        return `learning what is usual: ${count(anomaly?.learnedRows ?? 0)} of ${count(anomaly?.learnRows ?? 0)}`;
+      }
+      return `guarding | ${count(anomaly.alarms)} alarms, ${count(anomaly.stuck)} times stuck`;
+    }
+  }
+}
+
+function share(value: number | null): string {
+  return percent(value ?? NaN);
+}
+
+function measure(value: number | null | undefined): string {
+  return value === null || value === undefined ? '-' : String(Number(value.toPrecision(4)));
 }
 
 function rateOf({ link }: Status, rowsPerSecond: number): string {
@@ -46,44 +96,62 @@ function rateOf({ link }: Status, rowsPerSecond: number): string {
 }
 
 export function summaryText(summary: Summary, seconds: number): string {
-  const { rows, learned, skipped, accuracy, baselines, changes, changesCorrect, dropped, task } = summary;
+  const { rows, learned, skipped, dropped, run, race, drift, anomaly } = summary;
   const reasons = Object.entries(dropped)
     .filter(([, lines]) => lines > 0)
     .map(([reason, lines]) => `${reason} ${count(lines)}`);
   const lines = [
-    `${count(rows)} rows in ${seconds.toFixed(1)} s, ${count(learned)} learned${skipped > 0 ? `, ${count(skipped)} steps skipped` : ''}.`,
-    `  right             ${percent(accuracy)}`,
-    `    beside          ${percent(baselines.majority)} by always saying the most frequent class`,
-    `                    ${percent(baselines.lastLabel)} by saying the label before, which is always wrong at a change`,
-    `  right at changes  ${changesCorrect} of ${changes}`,
-    `  dropped           ${total(dropped)}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`,
-    `  cost              ${microseconds(task.stepNs)} per row, ${heapWords(summary)} bytes of heap, ${task.heap.gcEvents} collections`,
-    `  weights           ${summary.weights}`,
+    `${count(rows)} rows, ${count(learned)} learned${skipped > 0 ? `, ${count(skipped)} steps skipped` : ''}; this run took ${seconds.toFixed(1)} s.`,
+    ...scoreWords(summary.scores).trimEnd().split('\n'),
+    ...(race === null ? [] : [raceWords(race)]),
+    ...(drift === null || drift.count === 0
+      ? []
+      : [
+          `The stream has changed ${count(drift.count)} times: the loss went from ${measure(drift.lossBefore)} to ${measure(drift.lossAfter)} at the last.`,
+        ]),
+    ...(anomaly?.calibration ? [anomaly.calibration.words] : []),
+    `dropped  ${total(dropped)}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`,
+    `cost     ${microseconds(run.stepNs)} per row, ${heapWords(summary)} bytes of heap, ${run.heap.gcEvents} collections`,
+    `weights  ${summary.weights}`,
   ];
   return `${lines.join('\n')}\n`;
 }
 
+function raceWords({ answering, candidates, changes, ended, replaced }: RaceReport): string {
+  const racing = candidates.filter(({ learns }) => learns).length;
+  const why = ended ? 'the race has ended' : `the smallest loss of ${racing + 1} candidates of late`;
+  const failed = replaced > 0 ? `, ${count(replaced)} diverged and were replaced` : '';
+  return `The ${answering} answers: ${why} (it changed ${count(changes)} times${failed}).`;
+}
+
 /** The document of --json. Shares are 0..1, null where there is nothing to divide by. */
 export function summaryDocument(summary: Summary, seconds: number): Record<string, unknown> {
-  const { task, changes, changesCorrect, ...status } = summary;
+  const { run, ...status } = summary;
   return {
     ...status,
     seconds,
-    changes,
-    accuracyAtChange: changesCorrect / changes,
-    stepNs: task.stepNs,
+    ...shortly(summary),
+    stepNs: run.stepNs,
     heapBytesPerRow: heapBytesPerRow(summary),
-    gcEvents: task.heap.gcEvents,
+    gcEvents: run.heap.gcEvents,
   };
 }
 
+/** The first figures people look for, beside `scores` which has all. */
+function shortly({ scores }: Summary): Record<string, unknown> {
+  if (scores.task !== 'classify') return {};
+  const { accuracy, beside, changes, accuracyAtChanges } = scores.all;
+  const baselines = { majority: beside.majority.accuracy, lastLabel: beside.lastLabel.accuracy };
+  return { accuracy, baselines, changes: Math.round(changes), accuracyAtChange: accuracyAtChanges };
+}
+
 /** Of the learner's thread, after its warm-up. */
-function heapBytesPerRow({ task }: Summary): number {
-  return task.heap.allocatedBytes / task.heapRows;
+function heapBytesPerRow({ run }: Summary): number {
+  return run.heap.allocatedBytes / run.heapRows;
 }
 
 function heapWords(summary: Summary): string {
-  return summary.task.heapRows > 0 ? heapBytesPerRow(summary).toFixed(1) : '-';
+  return summary.run.heapRows > 0 ? heapBytesPerRow(summary).toFixed(1) : '-';
 }
 
 function microseconds(ns: number): string {

@@ -47,6 +47,7 @@ import {
 } from './scores/detection.ts';
 import { markClassGap } from './scores/classification.ts';
 import {
+  NEWEST,
   type Supervised,
   type SupervisedConfig,
   openSupervised,
@@ -112,7 +113,20 @@ export interface ModelPlan {
 
 export interface Model extends Views<OwnParts> {
   readonly config: ModelConfig;
+  /** The whole arena: a copy of these bytes is a copy of the model. */
+  readonly bytes: Uint8Array;
   readonly learner: SampleLearner | Guard;
+}
+
+/** Values of a row in the ring. */
+export function columnsOf(config: ModelConfig): number {
+  return config.kind === 'anomaly' ? config.anomaly.columns : config.inputs.columns;
+}
+
+/** Numbers of an answer: the probability of its class; predicted values; score and threshold. */
+export function numbersOf(config: ModelConfig): number {
+  if (config.kind === 'anomaly') return 2;
+  return config.supervised.task === 'classify' ? 1 : config.supervised.outputs;
 }
 
 /** Says what a model will take before anything is taken: `plan.arena.sizeBytes`. */
@@ -139,7 +153,8 @@ export function openModel(
   engineOf: EngineOf = kernelEngine,
 ): Model {
   const own = viewsOf(memory.buffer, plan.parts.own);
-  return { ...own, config: plan.config, learner: openModelLearner(plan, memory, engineOf) };
+  const bytes = new Uint8Array(memory.buffer, 0, plan.arena.sizeBytes);
+  return { ...own, config: plan.config, bytes, learner: openModelLearner(plan, memory, engineOf) };
 }
 
 function openModelLearner(
@@ -299,6 +314,17 @@ function freeze({ state, learner }: Model, what: number): void {
   else if (before & FREEZE.scaler) thawScaler(inputs.scaler);
   const ended = (what & FREEZE.winner) !== 0;
   if (ended !== ((before & FREEZE.winner) !== 0)) endRace(supervised.race, supervised.candidates, ended);
+}
+
+/** The newest answer's class, or −1 where there are none; of a detector 1 in an alarm. */
+export function answeredClass({ learner }: Model): number {
+  if (learner.kind === 'anomaly') return learner.detector.answer[ANSWER.alarm];
+  return learner.supervised.classes === undefined ? -1 : learner.supervised.newest[NEWEST.class];
+}
+
+/** The newest answer's numbers, as many as `numbersOf` says and more. */
+export function answeredNumbers({ learner }: Model): Float64Array {
+  return learner.kind === 'anomaly' ? learner.detector.answer : learner.supervised.numbers;
 }
 
 /** What is frozen: a sum of FREEZE. */

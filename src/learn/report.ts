@@ -6,7 +6,12 @@ import { type CandidateKind, FAILURES } from './candidates.ts';
 import { DRIFT_EVENT } from './drift.ts';
 import { MODEL_COUNT, type Model } from './model.ts';
 import { RACE_COUNT, RACE_STATE } from './race.ts';
-import { type ScoreReport, classificationReport, detectionReport, regressionReport } from './scores/report.ts';
+import {
+  type ScoreReport,
+  classificationReport,
+  detectionReport,
+  regressionReport,
+} from './scores/report.ts';
 import { COUNT, type Supervised } from './supervised.ts';
 import { lostWaiting } from './waiting.ts';
 
@@ -57,7 +62,9 @@ export interface DriftReport {
   readonly lossAfter: number | null;
 }
 
-export interface GuardReport extends AnomalyReport {
+export interface GuardReport {
+  /** What was found usual; null while it learns. */
+  readonly calibration: AnomalyReport | null;
   readonly phase: 'learn' | 'guard';
   readonly learnedRows: number;
   readonly learnRows: number;
@@ -66,8 +73,11 @@ export interface GuardReport extends AnomalyReport {
   readonly gated: number;
 }
 
-/** @param names of the row's columns */
-export function reportModel(model: Model, names: readonly string[]): ModelReport {
+/**
+ * @param names         of the row's columns
+ * @param rowsPerSecond of the stream, for alarms per day
+ */
+export function reportModel(model: Model, names: readonly string[], rowsPerSecond: number): ModelReport {
   const { counts, learner } = model;
   const common = {
     rows: counts[MODEL_COUNT.rows],
@@ -91,7 +101,7 @@ export function reportModel(model: Model, names: readonly string[]): ModelReport
     race: null,
     drift: null,
     anomaly: {
-      ...reportAnomaly(detector, names),
+      calibration: reportAnomaly(detector, names, rowsPerSecond) ?? null,
       phase: detector.answer[ANSWER.phase] === PHASE.guard ? 'guard' : 'learn',
       learnedRows: learned,
       learnRows: detector.config.learnRows,

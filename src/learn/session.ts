@@ -4,12 +4,17 @@
  */
 import { fileURLToPath } from 'node:url';
 import { Piscina } from 'piscina';
-import { ArenaPlan } from '../engine/arena.ts';
-import { type NetworkConfig, initialParameters, writeParameters } from '../engine/network.ts';
-import { mulberry32 } from '../engine/random.ts';
 import { AnswerReader, makeAnswers } from '../stream/answers.ts';
 import { CONTROL, RingWriter, makeRing, ringBytes, signalReader } from '../stream/ring.ts';
-import { type Learner, openLearner, planLearner, startScores } from './learner.ts';
+import {
+  type Model,
+  type ModelConfig,
+  columnsOf,
+  numbersOf,
+  openModel,
+  planModel,
+  startModel,
+} from './model.ts';
 import type { LearnTask, LearnTaskResult } from './task.ts';
 
 // The pool loads its tasks from this very module; in the single file that is the bundle itself.
@@ -32,34 +37,32 @@ export class LearningSession {
   /** The answer to each row, if they were asked for. */
   readonly answers: AnswerReader | undefined;
   /** Over the live arena. Only for reading and writing while no learner runs: before `start`, after `stop`. */
-  readonly learner: Learner;
+  readonly model: Model;
   readonly #task: LearnTask;
-  readonly #snapshotLearner: Learner;
+  readonly #snapshotModel: Model;
   readonly #pool: Piscina<LearnTask, LearnTaskResult>;
   #running: Promise<LearnTaskResult> | undefined;
-  #snapshot: Promise<Learner> | undefined;
+  #snapshot: Promise<Model> | undefined;
 
   /**
    * Plans and takes all memory, and draws the initial weights.
    * @param ringRows capacity of the ring, a power of two
-   * @param seed     of the initial weights
    * @param answering whether anybody takes the answers
    */
-  constructor(config: NetworkConfig, ringRows: number, seed: number, answering = false) {
-    const plan = new ArenaPlan();
-    const parts = planLearner(plan, config);
-    const arena = plan.allocate();
-    const snapshot = new SharedArrayBuffer(arena.buffer.byteLength);
-    const ring = makeRing(config.inputs, ringRows);
-    this.memory = { arenaBytes: plan.sizeBytes, ringBytes: ringBytes(config.inputs, ringRows) };
+  constructor(config: ModelConfig, ringRows: number, answering = false) {
+    const plan = planModel(config);
+    const columns = columnsOf(config);
+    const arena = plan.arena.allocate();
+    const snapshot = plan.arena.allocate();
+    const ring = makeRing(columns, ringRows);
+    this.memory = { arenaBytes: plan.arena.sizeBytes, ringBytes: ringBytes(columns, ringRows) };
     this.ring = new RingWriter(ring);
-    this.learner = openLearner(arena.buffer, config, parts);
-    this.#snapshotLearner = openLearner(snapshot, config, parts);
-    const answers = answering ? makeAnswers() : undefined;
+    this.model = openModel(plan, arena);
+    this.#snapshotModel = openModel(plan, snapshot);
+    const answers = answering ? makeAnswers(numbersOf(config)) : undefined;
     this.answers = answers && new AnswerReader(answers);
     this.#task = { config, ring, arena, snapshot, answers };
-    writeParameters(this.learner.network, initialParameters(config, mulberry32(seed)));
-    startScores(this.learner);
+    startModel(this.model);
     this.#pool = new Piscina<LearnTask, LearnTaskResult>({
       filename: fileURLToPath(import.meta.url),
       name: 'learnStream',
@@ -77,9 +80,9 @@ export class LearningSession {
 
   /**
    * Asks the learner for a copy of its arena as it is between two rows.
-   * @returns a learner laid over the copy, valid until the next call; read it before awaiting anything else
+   * @returns a model laid over the copy, valid until the next call; read it before awaiting anything else
    */
-  snapshot(): Promise<Learner> {
+  snapshot(): Promise<Model> {
     this.#snapshot ??= this.#askForSnapshot().finally(() => (this.#snapshot = undefined));
     return this.#snapshot;
   }
@@ -95,7 +98,7 @@ export class LearningSession {
     }
   }
 
-  async #askForSnapshot(): Promise<Learner> {
+  async #askForSnapshot(): Promise<Model> {
     const { control } = this.ring;
     const before = Atomics.load(control, CONTROL.snapshotDone);
     Atomics.add(control, CONTROL.snapshotAsked, 1);
@@ -104,6 +107,6 @@ export class LearningSession {
     if (wait.async && (await wait.value) === 'timed-out') {
       throw new Error(`the learner did not answer within ${SNAPSHOT_TIMEOUT_MS / 1000} s`);
     }
-    return this.#snapshotLearner;
+    return this.#snapshotModel;
   }
 }

@@ -2,10 +2,8 @@
  * The learner's thread: one long-lived task of the pool for one model. It waits on the ring, takes what is there,
  * and waits again, until the stop flag. Nothing in the loop allocates.
  */
-import { ArenaPlan } from '../engine/arena.ts';
-import { openKernels } from '../engine/kernels.ts';
-import type { NetworkConfig } from '../engine/network.ts';
 import { mulberry32 } from '../engine/random.ts';
+import { type AnswersLayout, AnswerWriter, makeAnswers } from '../stream/answers.ts';
 import {
   CONTROL,
   NO_LABEL,
@@ -15,27 +13,28 @@ import {
   RingWriter,
   makeRing,
 } from '../stream/ring.ts';
-import { AnswerWriter, makeAnswers } from '../stream/answers.ts';
 import { HeapMeter, type HeapUse } from './heap-meter.ts';
 import {
-  type Engine,
-  type Learner,
-  openLearner,
-  planLearner,
-  predictionOf,
-  takeGap,
-  takeRow,
-} from './learner.ts';
+  type Model,
+  type ModelConfig,
+  answeredClass,
+  answeredNumbers,
+  columnsOf,
+  numbersOf,
+  openModel,
+  planModel,
+  takeRecord,
+} from './model.ts';
 
 export interface LearnTask {
-  readonly config: NetworkConfig;
+  readonly config: ModelConfig;
   readonly ring: RingLayout;
   /** The model's arena, initialised; shared. */
   readonly arena: WebAssembly.Memory;
   /** As large as the arena: snapshots are copied here. */
-  readonly snapshot: SharedArrayBuffer;
+  readonly snapshot: WebAssembly.Memory;
   /** Where the answer to each row goes; undefined: nobody listens. */
-  readonly answers: SharedArrayBuffer | undefined;
+  readonly answers: AnswersLayout | undefined;
 }
 
 export interface LearnTaskResult {
@@ -64,8 +63,7 @@ const WARM_UP_RING_ROWS = 256;
 
 /** What the thread works with; made once. Its last fields are the meter. */
 interface Work {
-  readonly learner: Learner;
-  readonly engine: Engine;
+  readonly model: Model;
   readonly reader: RingReader;
   readonly answers: AnswerWriter | undefined;
   rows: number;
@@ -75,10 +73,8 @@ interface Work {
 }
 
 function openWork({ config, arena, ring, answers }: Omit<LearnTask, 'snapshot'>): Work {
-  const learner = openLearner(arena.buffer, config, planLearner(new ArenaPlan(), config));
   return {
-    learner,
-    engine: openKernels(arena, learner.network),
+    model: openModel(planModel(config), arena),
     reader: new RingReader(ring),
     answers: answers && new AnswerWriter(answers),
     rows: 0,
@@ -92,7 +88,7 @@ export function learnStream(task: LearnTask): LearnTaskResult {
   const work = openWork(task);
   const { control } = work.reader;
   const arenaBytes = new Uint8Array(task.arena.buffer);
-  const snapshotBytes = new Uint8Array(task.snapshot);
+  const snapshotBytes = new Uint8Array(task.snapshot.buffer);
   const heapMeter = new HeapMeter();
   warmUp(task);
   heapMeter.start();
@@ -112,66 +108,71 @@ export function learnStream(task: LearnTask): LearnTaskResult {
 
 /** Has a row's way through the code compiled, on a copy of the arena and a ring that are then thrown away. */
 function warmUp({ config, arena, answers }: LearnTask): void {
-  const plan = new ArenaPlan();
-  planLearner(plan, config);
-  const copy = plan.allocate();
+  const copy = planModel(config).arena.allocate();
   new Uint8Array(copy.buffer).set(new Uint8Array(arena.buffer));
-  const ring = makeRing(config.inputs, WARM_UP_RING_ROWS);
+  const ring = makeRing(columnsOf(config), WARM_UP_RING_ROWS);
   const writer = new RingWriter(ring);
-  const work = openWork({ config, arena: copy, ring, answers: answers && makeAnswers() });
+  const work = openWork({ config, arena: copy, ring, answers: answers && makeAnswers(numbersOf(config)) });
   const random = mulberry32(1);
-  const values = new Float32Array(config.inputs);
+  const values = new Float32Array(columnsOf(config));
+  const classes = config.kind === 'supervised' ? config.supervised.outputs : 2;
   const untilMs = performance.now() + WARM_UP_MS_MAX;
   while (work.rows < WARM_UP_ROWS && performance.now() < untilMs) {
     for (let row = 0; row < WARM_UP_RING_ROWS; row++) {
-      for (let input = 0; input < values.length; input++) values[input] = random();
+      for (let column = 0; column < values.length; column++) values[column] = random();
       if (row % 16 === 0) values[0] = NaN; // missing values and rows without a label take ways of their own
-      writer.pushRow(values, row % 16 === 1 ? NO_LABEL : row % config.outputs, row);
+      writer.pushRow(values, row % 16 === 1 ? NO_LABEL : row % classes, row);
     }
+    if (work.rows % 1024 === 0) writer.markGap(1);
     writer.publish();
     takeSome(work);
   }
-  takeGap(work.learner, 1);
 }
 
 /** Takes what has been published, but no more than SNAPSHOT_ROWS_MAX. @returns whether there was any */
 function takeSome(work: Work): boolean {
   const count = Math.min(work.reader.available(), SNAPSHOT_ROWS_MAX);
-  for (let record = 0; record < count; record++) takeRecord(work);
+  for (let record = 0; record < count; record++) takeNext(work);
   return count > 0;
 }
 
-function takeRecord(work: Work): void {
-  const { learner, reader, answers } = work;
+function takeNext(work: Work): void {
+  const { model, reader, answers } = work;
   const slot = reader.slot();
-  if (reader.kind(slot) === RECORD.row) {
-    takeMeteredRow(work, slot);
-    answers?.push(
+  const isRow = reader.kind(slot) === RECORD.row;
+  if (isRow) work.rows += 1;
+  const isAnswered = isRow && work.rows % TIMED_ROW_EVERY === 0 ? takeTimed(work, slot) : take(work, slot);
+  if (isAnswered === 1 && answers !== undefined) {
+    answers.push(
       reader.sequenceLow(slot),
       reader.sequenceHigh(slot),
-      predictionOf(learner),
+      answeredClass(model),
       reader.datum(slot),
-      learner.network.probabilities,
+      answeredNumbers(model),
     );
-  } else {
-    takeGap(learner, reader.datum(slot));
   }
   reader.release();
 }
 
-function takeMeteredRow(work: Work, slot: number): void {
-  const { learner, engine, reader } = work;
-  const first = slot * reader.columns;
-  const label = reader.datum(slot);
-  work.rows += 1;
-  if (work.rows % TIMED_ROW_EVERY !== 0) {
-    takeRow(learner, engine, reader.values, first, label);
-    return;
-  }
+function take({ model, reader }: Work, slot: number): number {
+  return takeRecord(
+    model,
+    reader.kind(slot),
+    reader.datum(slot),
+    reader.sequenceLow(slot),
+    reader.sequenceHigh(slot),
+    reader.timeUs(slot),
+    reader.values,
+    slot * reader.columns,
+  );
+}
+
+function takeTimed(work: Work, slot: number): number {
   const before = performance.now();
-  takeRow(learner, engine, reader.values, first, label);
+  const isAnswered = take(work, slot);
   work.timesMs[work.timedRows % TIMED_ROWS_KEPT] = performance.now() - before;
   work.timedRows += 1;
+  return isAnswered;
 }
 
 /** Not the mean: one row that the scheduler interrupted would count as much as a hundred others. */

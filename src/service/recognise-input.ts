@@ -34,7 +34,7 @@ export async function recogniseInput(
   try {
     const { format, because } = await ear.recognise();
     const { path, baudRate } = ear;
-    const input = completeInput(config.input, format, path);
+    const input = completeInput(config, format, path);
     return { config: { ...config, serial: { ...config.serial, baudRate }, input }, because };
   } finally {
     await ear.close();
@@ -108,16 +108,17 @@ class Ear {
 }
 
 /** What was recognised, where the config does not say otherwise. */
-function completeInput(asked: Config['input'], format: InputFormat, path: string): Config['input'] {
+function completeInput({ input: asked, task }: Config, format: InputFormat, path: string): Config['input'] {
   const { time, timeUnit, classes } = asked;
   const input = {
+    ...asked,
     ...format,
-    label: labelOf(format, asked.label, path),
+    label: task.kind === 'classify' ? labelOf(format, asked.label, path) : asked.label,
     time: time === '' ? (format.time ?? '') : time,
     timeUnit: time === '' ? (format.timeUnit ?? timeUnit) : timeUnit,
     classes,
   };
-  checkInput(input, path);
+  checkInput({ input, task }, path);
   return input;
 }
 

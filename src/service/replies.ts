@@ -3,7 +3,7 @@
  * never waited for: what the port does not take at once is lost and counted.
  */
 import type { Config } from '../config.ts';
-import { ANSWER_KIND, encodeAnswer } from '../serial/answer-frame.ts';
+import { ANSWER_KIND, type AnswerKind, encodeAnswer } from '../serial/answer-frame.ts';
 import type { Answer } from '../stream/answers.ts';
 
 export interface ReplyCounts {
@@ -12,6 +12,8 @@ export interface ReplyCounts {
 }
 
 export interface ReplyTarget {
+  /** What an answer is: of numbers the first one is sent. */
+  readonly kind: AnswerKind;
   /** Class names in order of index; may grow. */
   readonly names: readonly string[];
   /** What the board calls a class of ours, for frames: see `Decoder.boardClassOf`. */
@@ -45,7 +47,7 @@ export class Replies {
   /** Takes the newest answer. @param nowMs monotonic */
   take(answer: Answer, nowMs: number): void {
     if (nowMs < this.#notBeforeMs) return;
-    if (this.#config.onChange && answer.prediction === this.#lastClass) return;
+    if (this.#config.onChange && answer.prediction >= 0 && answer.prediction === this.#lastClass) return;
     this.#notBeforeMs = nowMs + this.#config.everyMs;
     if (this.#target.write(this.#encode(answer))) {
       this.#lastClass = answer.prediction;
@@ -58,17 +60,21 @@ export class Replies {
   #encode(answer: Answer): Uint8Array {
     const { line, frame } = this.#config;
     if (!frame) return Buffer.from(fillIn(line, answer, this.#target.names));
-    const { sequence, prediction, probability } = answer;
-    return encodeAnswer(ANSWER_KIND.class, sequence, this.#target.boardClassOf(prediction), probability);
+    const { sequence, prediction, numbers } = answer;
+    const { kind } = this.#target;
+    const index =
+      kind === ANSWER_KIND.class ? this.#target.boardClassOf(prediction) : Math.max(prediction, 0);
+    return encodeAnswer(kind, sequence, index, numbers[0]);
   }
 }
 
-/** The template with {class}, {index} and {probability} filled in. */
+/** The template with {class}, {index}, {probability} and {value} filled in; the last two are the answer's number. */
 export function fillIn(template: string, answer: Answer, names: readonly string[]): string {
   const values: Readonly<Record<string, string>> = {
     class: names[answer.prediction] ?? '',
     index: String(answer.prediction),
-    probability: answer.probability.toFixed(3),
+    probability: answer.numbers[0].toFixed(3),
+    value: String(Number(answer.numbers[0].toPrecision(6))),
   };
-  return template.replaceAll(/\{(class|index|probability)\}/g, (_, name: string) => values[name]);
+  return template.replaceAll(/\{(class|index|probability|value)\}/g, (_, name: string) => values[name]);
 }

@@ -4,9 +4,9 @@
  */
 import { rename } from 'node:fs/promises';
 import type { Config } from '../config.ts';
-import type { NetworkConfig } from '../engine/network.ts';
 import { EdgeloopError } from '../errors.ts';
-import { type Learner, SCORE } from '../learn/learner.ts';
+import type { Model, ModelConfig } from '../learn/model.ts';
+import { type ModelReport, reportModel } from '../learn/report.ts';
 import { LearningSession, type SessionMemory } from '../learn/session.ts';
 import type { LearnTaskResult } from '../learn/task.ts';
 import { Labels } from '../serial/labels.ts';
@@ -15,6 +15,9 @@ import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.t
 import { DurableLink, type LinkCounts } from '../serial/durable-link.ts';
 import type { Answer } from '../stream/answers.ts';
 import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
+import { ANSWER_KIND } from '../serial/answer-frame.ts';
+import { inputNames } from '../stream/inputs.ts';
+import { modelConfigOf } from './model-config.ts';
 import { Replies, type ReplyCounts } from './replies.ts';
 
 /** How often the learner's answers are looked for: the latency added on their way out. */
@@ -23,20 +26,8 @@ const ANSWERS_EVERY_MS = 10;
 /** Rows dropped by reason: by the decoder, or refused by a full ring. */
 export type Drops = Readonly<Record<string, number>> & { readonly ringFull: number };
 
-/** Counts of this run, as of one moment. Shares of nothing are NaN. */
-export interface Status {
-  readonly rows: number;
-  readonly labelled: number;
-  /** Training steps taken, and those left out because a weight would not have stayed finite. */
-  readonly learned: number;
-  readonly skipped: number;
-  /** Fading mean over about a hundred samples. */
-  readonly loss: number;
-  readonly accuracy: number;
-  readonly baselines: { readonly majority: number; readonly lastLabel: number };
-  /** Rows whose label differs from the last one, with no gap between. */
-  readonly changes: number;
-  readonly changesCorrect: number;
+/** What the model has done since it began, earlier runs included where the weight file brought them back. */
+export interface Status extends ModelReport {
   readonly dropped: Drops;
   readonly link: LinkStatus;
   /** Lines or frames sent back to the board, and lost since it did not take them. */
@@ -52,17 +43,22 @@ export interface LinkStatus extends LinkCounts {
   readonly boardRestarts: number;
 }
 
-/** A prediction with names, as standard output shows it. */
+/** A prediction as standard output shows it; what does not belong to the task is missing. */
 export interface NamedAnswer {
   readonly sequence: number;
-  readonly class: string | null;
-  readonly probability: number;
+  readonly class?: string | null;
+  readonly probability?: number;
   /** The row's own label, null if it had none. */
-  readonly label: string | null;
+  readonly label?: string | null;
+  /** Predicted numbers by column; of a forecast as many rows ahead as the config says. */
+  readonly values?: Readonly<Record<string, number | null>>;
+  /** Of a detector; null while it learns. */
+  readonly score?: number | null;
+  readonly alarm?: boolean;
 }
 
 export interface Summary extends Status {
-  readonly task: LearnTaskResult;
+  readonly run: LearnTaskResult;
   /** The weight file. */
   readonly weights: string;
 }
@@ -87,12 +83,13 @@ export interface TrainerEvents {
 
 export class LiveTrainer {
   readonly memory: SessionMemory;
-  readonly network: NetworkConfig;
-  /** Training steps behind the weights this run started with. */
+  readonly model: ModelConfig;
+  /** Samples learned that are behind what this run started with. */
   readonly learnedBefore: number;
   readonly #session: LearningSession;
   readonly #labels: Labels;
   readonly #decoder: Decoder;
+  readonly #config: Config;
   readonly #identity: ModelIdentity;
   readonly #weights: string;
   #link: DurableLink | undefined;
@@ -117,16 +114,18 @@ export class LiveTrainer {
     this.#identity = identity;
     this.#weights = weights;
     this.memory = session.memory;
-    this.network = identity.network;
+    this.model = identity.config;
+    this.#config = config;
     this.learnedBefore = learnedBefore;
     this.#labels = labelsOf(config, classes, weights);
     this.#repliesWanted = Replies.wanted(config.output);
     this.#replies = new Replies(config.output, {
+      kind: REPLY_KIND[config.task.kind],
       names: this.#labels.names,
       boardClassOf: (index) => this.#decoder.boardClassOf(index),
       write: (bytes) => this.#link?.write(bytes) ?? false,
     });
-    this.#decoder = openDecoder(config.input as InputFormat, this.#labels, {
+    this.#decoder = openDecoder(formatOf(config), this.#labels, {
       onRow: (row, datum, times) => session.ring.pushRow(row, datum, times[0]),
       onGap: (lost) => session.ring.markGap(lost),
       onOtherStream: (error) => this.#end(error),
@@ -140,12 +139,13 @@ export class LiveTrainer {
   static async start(config: Config, options: TrainerOptions, events: TrainerEvents): Promise<LiveTrainer> {
     const identity = identityOf(config);
     const answering = events.onAnswer !== undefined || Replies.wanted(config.output);
-    const { network, stream } = config;
-    const session = new LearningSession(identity.network, stream.ringRows, network.seed, answering);
+    const session = new LearningSession(identity.config, config.stream.ringRows, answering);
     try {
       if (options.fresh) await setAside(options.weights);
-      const loaded = await loadModel(options.weights, identity, session.learner);
+      const loaded = await loadModel(options.weights, identity, session.model);
       const { classes = [], learned = 0 } = loaded ?? {};
+      // What comes now does not follow what came before.
+      if (loaded?.isWhole) session.ring.markGap();
       const trainer = new LiveTrainer(config, options.weights, session, identity, classes, learned);
       await trainer.#begin(config, events);
       return trainer;
@@ -172,9 +172,9 @@ export class LiveTrainer {
     const task = await this.#session.stop();
     if (task === undefined) throw new Error('the learner was never started');
     this.#takeAnswers();
-    const { learner } = this.#session;
-    const summary = { ...this.#read(learner), task, weights: this.#weights };
-    return this.#save(learner).then(
+    const { model } = this.#session;
+    const summary = { ...this.#read(model), run: task, weights: this.#weights };
+    return this.#save(model).then(
       () => summary,
       (saveError: Error) => ({ ...summary, saveError }),
     );
@@ -195,9 +195,9 @@ export class LiveTrainer {
     });
     this.#session.start().catch(end);
     const save = async (): Promise<void> => {
-      const learner = await this.#session.snapshot();
+      const model = await this.#session.snapshot();
       // A full disk must not end what is being learned: say so and try again at the next interval.
-      await this.#save(learner).catch((error: Error) => events.onNotice(`Not saved: ${error.message}`));
+      await this.#save(model).catch((error: Error) => events.onNotice(`Not saved: ${error.message}`));
     };
     this.#onAnswer = events.onAnswer;
     this.#answersWanted = events.answersWanted ?? this.#answersWanted;
@@ -221,16 +221,9 @@ export class LiveTrainer {
   #takeAnswers(): void {
     if (!this.#answersWanted()) return;
     let newest: Answer | undefined;
-    const { names } = this.#labels;
     for (const answer of this.#session.answers?.take() ?? []) {
       newest = answer;
-      const { sequence, prediction, label, probability } = answer;
-      this.#onAnswer?.({
-        sequence,
-        class: names[prediction] ?? null,
-        probability,
-        label: names[label] ?? null,
-      });
+      this.#onAnswer?.(this.#nameAnswer(answer));
     }
     if (newest !== undefined && this.#repliesWanted && !this.#ended)
       this.#replies.take(newest, performance.now());
@@ -241,25 +234,24 @@ export class LiveTrainer {
     this.#session.ring.publish();
   }
 
-  #save(learner: Learner): Promise<void> {
-    return saveModel(this.#weights, this.#identity, learner, this.#labels.names, this.learnedBefore);
+  #nameAnswer({ sequence, prediction, label, numbers }: Answer): NamedAnswer {
+    const { names } = this.#labels;
+    const { kind, targets } = this.#config.task;
+    if (kind === 'classify') {
+      const answered = { class: names[prediction] ?? null, probability: numbers[0] };
+      return { sequence, ...answered, label: names[label] ?? null };
+    }
+    if (kind === 'anomaly') return { sequence, score: known(numbers[0]), alarm: prediction === 1 };
+    return { sequence, values: Object.fromEntries(targets.map((name, k) => [name, known(numbers[k])])) };
   }
 
-  #read({ scores }: Learner): Status {
-    const labelled = scores[SCORE.labelled];
+  #save(model: Model): Promise<void> {
+    return saveModel(this.#weights, this.#identity, model, this.#labels.names);
+  }
+
+  #read(model: Model): Status {
     return {
-      rows: scores[SCORE.rows],
-      labelled,
-      learned: scores[SCORE.learned],
-      skipped: scores[SCORE.skipped],
-      loss: scores[SCORE.loss],
-      accuracy: scores[SCORE.correct] / labelled,
-      baselines: {
-        majority: scores[SCORE.majorityCorrect] / labelled,
-        lastLabel: scores[SCORE.lastLabelCorrect] / labelled,
-      },
-      changes: scores[SCORE.changes],
-      changesCorrect: scores[SCORE.changesCorrect],
+      ...reportModel(model, this.#identity.columnNames, this.#config.input.rowsPerSecond || 1),
       dropped: { ...this.#decoder.dropped, ringFull: this.#session.ring.refused },
       replies: this.#replies.counts,
       answersLost: this.#session.answers?.lost ?? 0,
@@ -270,6 +262,15 @@ export class LiveTrainer {
       },
     };
   }
+}
+
+/** Once it is known what the board prints. */
+function formatOf({ input }: Config): InputFormat {
+  return { ...(input as InputFormat), label: input.label === '' ? undefined : input.label };
+}
+
+function known(value: number): number | null {
+  return Number.isFinite(value) ? value : null;
 }
 
 /**
@@ -289,22 +290,19 @@ function labelsOf({ input, network }: Config, learned: readonly string[], weight
   return new Labels(classes, classes.length);
 }
 
-/** The network that a config asks for: one input per column but the label's, softmax over the classes. */
-function identityOf({ input, network }: Config): ModelIdentity {
-  const inputNames = valueColumns(input);
-  return {
-    inputNames,
-    network: {
-      inputs: inputNames.length,
-      hidden: network.hidden,
-      outputs: network.classes,
-      hiddenActivation: network.activation,
-      outputActivation: 'identity',
-      loss: 'crossEntropy',
-      learningRate: network.learningRate,
-    },
-  };
+function identityOf(config: Config): ModelIdentity {
+  const columnNames = valueColumns(config.input);
+  const model = modelConfigOf(config);
+  const inputs = model.kind === 'anomaly' ? columnNames : inputNames(model.inputs, columnNames);
+  return { config: model, columnNames, inputNames: inputs };
 }
+
+const REPLY_KIND = {
+  classify: ANSWER_KIND.class,
+  regress: ANSWER_KIND.number,
+  forecast: ANSWER_KIND.number,
+  anomaly: ANSWER_KIND.anomaly,
+} as const;
 
 async function setAside(path: string): Promise<void> {
   await rename(path, `${path}.old`).catch((cause: NodeJS.ErrnoException) => {
