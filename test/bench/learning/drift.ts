@@ -190,6 +190,23 @@ function constructed(): void {
   }
 }
 
+/** A model that is wrong for a share of the rows and sure of itself: losses without any learning. */
+function seldomWrong(): void {
+  for (const share of [0.5, 0.1, 0.01, 0.001]) {
+    console.error(`bench:drift: wrong ${share}`);
+    const rows = options.tiny ? 20_000 : 1_000_000;
+    const learned = runs(options.tiny ? 1 : 3).map((seed) => {
+      const random = mulberry32(seed);
+      const wrong = Uint8Array.from({ length: rows }, () => Number(random() < share));
+      return {
+        losses: Float64Array.from(wrong, (one) => (one === 1 ? 1.5 + random() : 0.2 * random())),
+        wrong,
+      };
+    });
+    judge(`wrong ${100 * share} %`, learned, Infinity);
+  }
+}
+
 /** Real drift, and nobody knows where: how many alarms there are. */
 function elec2(): void {
   console.error('bench:drift: elec2');
@@ -228,6 +245,7 @@ function cellOf(value: string | number | null): string {
 
 if (setsAreThere([WISDM_FILE])) constructed();
 if (setsAreThere([ELEC2_FILE])) elec2();
+seldomWrong();
 const keys = [
   'stream',
   'detector',
