@@ -100,6 +100,14 @@ function guardingModel(config = configOf()): { model: Model; stream: (values: Fl
   return { model, stream };
 }
 
+/** Changes of a stream that several rows below have in common. */
+const shifted = (values: Float32Array) => (values[1] += 300);
+const still = (values: Float32Array) => values.fill(1);
+const absentAndStill = (values: Float32Array) => {
+  values[1] = NaN;
+  values[2] = 5;
+};
+
 const share = (alarms: Uint8Array): number => alarms.reduce((sum, alarm) => sum + alarm, 0) / alarms.length;
 
 describe('anomalies: learn, then guard', () => {
@@ -192,10 +200,9 @@ describe('anomalies: learn, then guard', () => {
   });
 
   it('does not learn a fault that lasts, unless it is told to keep learning', () => {
-    const fault = (values: Float32Array) => (values[1] = 2000 - values[1]);
     const errors = (['gated', 'learning'] as const).map((guardedNetwork) => {
       const { model, stream } = guardingModel(configOf({ guardedNetwork }));
-      feed(model, stream, 3000, fault);
+      feed(model, stream, 3000, (values) => (values[1] = 2000 - values[1]));
       return model.detector.answer[ANSWER.error];
     });
     expect(errors[0]).toBeGreaterThan(3 * errors[1]);
@@ -219,14 +226,10 @@ describe('anomalies: learn, then guard', () => {
   it('copes with channels that never come or never move, and sees the latter move', () => {
     const model = newModel();
     const stream = streamOf(2);
-    const change = (values: Float32Array) => {
-      values[1] = NaN;
-      values[2] = 5;
-    };
-    const alarms = feed(model, stream, LEARN_ROWS + 500, change);
+    const alarms = feed(model, stream, LEARN_ROWS + 500, absentAndStill);
     expect(share(alarms.subarray(LEARN_ROWS))).toBeLessThan(0.05);
     const moved = feed(model, stream, 5, (values) => {
-      change(values);
+      absentAndStill(values);
       values[2] = 5.01;
     });
     expect(moved[0]).toBe(1);
@@ -235,7 +238,6 @@ describe('anomalies: learn, then guard', () => {
 
   it('gives alarm when a stream that was constant altogether moves', () => {
     const model = newModel();
-    const still = (values: Float32Array) => values.fill(1);
     expect(share(feed(model, still, LEARN_ROWS + 200))).toBe(0);
     expect(share(feed(model, (values) => values.fill(2), 3))).toBeGreaterThan(0);
   });
@@ -264,7 +266,6 @@ describe('anomalies: learn, then guard', () => {
 
   it('learns anew on demand, and then takes the new state for usual, as a new detector would', () => {
     const { model, stream } = guardingModel();
-    const shifted = (values: Float32Array) => (values[1] += 300);
     expect(share(feed(model, stream, 20, shifted))).toBeGreaterThan(0.5);
     relearn(model.detector);
     const fresh = newModel();
