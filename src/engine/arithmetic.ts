@@ -100,8 +100,21 @@ const HIGH_WORD = 1;
  * s = (m − 1)/(m + 1), log m = 2·(s + s³/3 + s⁵/5 + ...), |s| < 0.172.
  */
 export function log(x: number): number {
-  if (!(x > 0)) return x === 0 ? -Infinity : NaN;
-  if (x === Infinity) return x;
+  // So small that it is always inlined; a double that a larger function takes or returns may be boxed.
+  logarithm[0] = x;
+  takeLogarithm();
+  return logarithm[0];
+}
+
+const logarithm = new Float64Array(1);
+
+function takeLogarithm(): void {
+  let x = logarithm[0];
+  if (!(x > 0)) {
+    logarithm[0] = x === 0 ? -Infinity : NaN;
+    return;
+  }
+  if (x === Infinity) return;
   let exponent = 0;
   if (x < 2.2250738585072014e-308) {
     x *= TWO_POW_54; // subnormal: bring it into the normal range first
@@ -120,5 +133,5 @@ export function log(x: number): number {
   const s2 = s * s;
   let series = 1 / 21;
   for (let odd = 19; odd >= 3; odd -= 2) series = series * s2 + 1 / odd;
-  return exponent * LN2_HIGH + (2 * s + (2 * s * s2 * series + exponent * LN2_LOW));
+  logarithm[0] = exponent * LN2_HIGH + (2 * s + (2 * s * s2 * series + exponent * LN2_LOW));
 }

@@ -2,11 +2,11 @@
 import { exp, log } from '../engine/arithmetic.ts';
 import { type Inputs, standardise } from '../stream/inputs.ts';
 import { forwardCandidates, learnCandidates } from './candidates.ts';
-import { takeLoss } from './drift.ts';
+import { takeLossOf } from './drift.ts';
 import { agePriors, countLabel } from './priors.ts';
 import { RACE_STATE, takeLosses } from './race.ts';
 import { countAbsence, drawAbsent, keepSample, shiftShares } from './rehearsal.ts';
-import { scoreClass } from './scores/classification.ts';
+import { scoreStored } from './scores/classification.ts';
 import {
   COUNT,
   NEWEST,
@@ -21,9 +21,6 @@ import { MARK, type Waiting, markOf, takeDue } from './waiting.ts';
 
 /** Keeps the loss of a class that was thought impossible finite: its logarithm is −69. */
 const PROBABILITY_MIN = 1e-30;
-
-/** Scratch: a returned double would be boxed. */
-const probability = new Float64Array(1);
 
 /** The sample that `inputs` has made is answered: which class, how probable. */
 export function answerClass(model: Supervised, inputs: Inputs, row: number, timeUs: number): void {
@@ -77,7 +74,7 @@ export function takeClass(
   if (model.rehearsal.config.samples > 0) {
     keepSample(model.rehearsal, waiting.raw, place * inputs.raw.length, label);
   }
-  if (takeLoss(drift, model.loss[0]) === 1 && config.respondToDrift && config.rehearsalSamples > 0) {
+  if (takeLossOf(drift, model.loss) === 1 && config.respondToDrift && config.rehearsalSamples > 0) {
     loosen(model, inputs);
   }
   endSample(model);
@@ -102,10 +99,10 @@ function scoreSample(model: Supervised, place: number, label: number): void {
       if (c === linear && v === 0) linearPredicted = largest;
     }
   }
-  const output = (place * C + answering) * K;
-  writeProbability(waiting, output, (place * race.ways + way) * K, K, label, probability);
-  model.loss[0] = -log(Math.max(probability[0], PROBABILITY_MIN));
-  scoreClass(classes!, predicted, label, model.loss[0], linearPredicted);
+  writeProbability(waiting, (place * C + answering) * K, (place * race.ways + way) * K, K, label, model.loss);
+  model.loss[0] = -log(Math.max(model.loss[0], PROBABILITY_MIN));
+  classes!.logLoss[0] = model.loss[0];
+  scoreStored(classes!, predicted, label, linearPredicted);
 }
 
 function learnClass(model: Supervised, place: number, label: number): void {

@@ -93,10 +93,18 @@ export function openDrift(
  * @returns 1 if it gives alarm: `event` then has the loss before and after. Else 0
  */
 export function takeLoss(drift: Drift, loss: number): number {
-  if (loss !== loss) return 0;
+  single[0] = loss;
+  return takeLossOf(drift, single);
+}
+
+const single = new Float64Array(1);
+
+/** The same with the loss in losses[0]: a double that is handed over may be boxed. */
+export function takeLossOf(drift: Drift, losses: Float64Array): number {
+  if (losses[0] !== losses[0]) return 0;
   const { config, state, event } = drift;
   event[DRIFT_EVENT.rowsTaken] += 1;
-  takeIntoMeans(config, state, Math.min(loss, config.lossMax));
+  takeIntoMeans(config, state, Math.min(losses[0], config.lossMax));
   if (state[DRIFT.silentRows] > 0) {
     state[DRIFT.silentRows] -= 1;
     return 0;

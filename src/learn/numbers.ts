@@ -7,7 +7,7 @@
  * A missing target is no label. A sample of a forecast whose column was missing has no reference, and is passed over.
  */
 import type { Inputs } from '../stream/inputs.ts';
-import { takeLoss } from './drift.ts';
+import { takeLossOf } from './drift.ts';
 import { takeLosses } from './race.ts';
 import { scoreValue } from './scores/regression.ts';
 import {
@@ -98,7 +98,7 @@ export function takeNumbers(
   model.loss[0] = 0.5 * losses[answering];
   recallSample(model, place);
   learnSample(model);
-  takeLoss(drift, model.loss[0]);
+  takeLossOf(drift, model.loss);
   endSample(model);
 }
 

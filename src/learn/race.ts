@@ -54,6 +54,8 @@ export function withoutRace(rate: number): readonly CandidateConfig[] {
 type RaceParts = {
   /** S [C][V] */
   readonly sums: Part<'float64'>;
+  /** The smallest S of each candidate, scratch [C]. */
+  readonly smallest: Part<'float64'>;
   /** [samples learned, times the answering candidate changed] */
   readonly counts: Part<'float64'>;
   /** See RACE_STATE. */
@@ -73,6 +75,7 @@ export interface Race extends Views<RaceParts> {
 export function planRace(plan: ArenaPlan, candidates: number, ways: number): RaceParts {
   return {
     sums: plan.float64('race.sums', candidates * ways), // [C][V]
+    smallest: plan.float64('race.smallest', candidates), // [C]
     counts: plan.float64('race.counts', 2),
     state: plan.int32('race.state', 3),
   };
@@ -103,11 +106,12 @@ export function takeLosses({ sums }: Race, losses: Float64Array): void {
   for (let i = 0; i < sums.length; i++) sums[i] = FADING * sums[i] + losses[i];
 }
 
-/** The smallest S of a candidate. */
-function sumOf({ sums, ways }: Race, candidate: number): number {
-  let smallest = sums[candidate * ways];
-  for (let v = 1; v < ways; v++) smallest = Math.min(smallest, sums[candidate * ways + v]);
-  return smallest;
+/** The smallest S of every candidate, into `smallest`. */
+function writeSmallest({ sums, smallest, ways }: Race): void {
+  for (let c = 0; c < smallest.length; c++) {
+    smallest[c] = sums[c * ways];
+    for (let v = 1; v < ways; v++) smallest[c] = Math.min(smallest[c], sums[c * ways + v]);
+  }
 }
 
 function copySums({ sums, ways }: Race, from: number, to: number, factor: number): void {
@@ -157,11 +161,13 @@ function neighbourOf(rate: number, up: boolean): number {
 /** The network with the smallest S, the first of equals. @param but not this one @returns −1 if there is none alive */
 function bestNetwork(race: Race, candidates: Candidates, but: number): number {
   const { members } = candidates;
+  const { smallest } = race;
+  writeSmallest(race);
   let best = -1;
   for (let c = 0; c < members.length; c++) {
     if (members[c].kind !== 'network' || c === but) continue;
     if (but >= 0 && hasDiverged(candidates, c)) continue;
-    if (best < 0 || sumOf(race, c) < sumOf(race, best)) best = c;
+    if (best < 0 || smallest[c] < smallest[best]) best = c;
   }
   return best;
 }

@@ -268,9 +268,12 @@ export function loosen({ candidates }: Supervised, { scaler }: Inputs): void {
     m2[column] *= ROWS_KEPT / count[column];
     count[column] = ROWS_KEPT;
   }
-  for (const { kind, network } of candidates.members) {
+  const { members } = candidates;
+  for (let c = 0; c < members.length; c++) {
+    const { kind, network } = members[c];
     if (kind !== 'network' || network === undefined) continue;
-    for (let i = 0; i < network.weights2.length; i++) network.weights2[i] = network.weights2[i] / 2;
-    for (let k = 0; k < network.bias2.length; k++) network.bias2[k] = network.bias2[k] / 2;
+    const { weights2, bias2 } = network;
+    for (let i = 0; i < weights2.length; i++) weights2[i] = weights2[i] / 2;
+    for (let k = 0; k < bias2.length; k++) bias2[k] = bias2[k] / 2;
   }
 }

@@ -52,7 +52,7 @@ describe('the demo', () => {
   it('prints a plain line every second where there is no terminal', async () => {
     const { stdout } = await run(['demo', '--for', '3500ms'], folder.path);
     const lines = stdout.match(
-      /^ *\d+ rows\/s \| loss .*most frequent.*at changes \d+\/\d+ \| dropped \d+$/gm,
+      /^ *\d+ rows\/s \| right .*most frequent.*at changes \d+\/\d+ \| dropped \d+$/gm,
     );
     expect(lines).toHaveLength(3);
     expect(stdout).not.toContain('\x1b');
@@ -63,7 +63,7 @@ describe('the demo', () => {
     await program.prints(/rows\/s/);
     const { status, stdout } = await program.kill('SIGINT');
     expect(status).toBe(0);
-    expect(stdout).toMatch(/right at changes/);
+    expect(stdout).toMatch(/ learned; this run took/);
     expect(learnedSoFar()).toBeGreaterThan(50);
   });
 
@@ -96,7 +96,7 @@ describe('the demo', () => {
       ['demo', '--for', '2s', '--json', '--weights', weights],
       folder.path,
     );
-    expect(stderr).toMatch(/right at changes/);
+    expect(stderr).toMatch(/ learned; this run took/);
     expect(stderr).toMatch(/edgeloop: ELOOP_STORE: .*cannot make its directory \(E[A-Z]+\).*\n$/);
     expect(stderr).not.toMatch(/^ +at /m);
     expect(JSON.parse(stdout).rows).toBeGreaterThan(0);

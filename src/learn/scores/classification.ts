@@ -113,8 +113,17 @@ export function scoreClass(
   logLoss: number,
   linearPredicted: number,
 ): void {
-  // So small that it is inlined, and the double is not boxed on its way.
   scores.logLoss[0] = logLoss;
+  scoreStored(scores, predicted, label, linearPredicted);
+}
+
+/** The same with the loss in `scores.logLoss` already: a double that is handed over may be boxed. */
+export function scoreStored(
+  scores: Classification,
+  predicted: number,
+  label: number,
+  linearPredicted: number,
+): void {
   scores.answers[CLASS_COMPETITOR.network] = predicted;
   scores.answers[CLASS_COMPETITOR.linear] = linearPredicted;
   scoreAnswers(scores, label);

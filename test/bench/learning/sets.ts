@@ -3,7 +3,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { mulberry32 } from '../../../src/engine/random.ts';
 
-export const DATA = resolve(process.env.EDGELOOP_DATA ?? join(import.meta.dirname, '../../../../shared/data'));
+export const DATA = resolve(
+  process.env.EDGELOOP_DATA ?? join(import.meta.dirname, '../../../../shared/data'),
+);
 
 /** Whether the sets are there; they are not part of this repository. */
 export function haveSets(): boolean {
