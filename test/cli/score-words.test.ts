@@ -72,7 +72,7 @@ describe('scores in words', () => {
     const words = scoreWords(regressionReport(scores, ['temperature']));
     expect(words).toMatch(/temperature: RMSE 0\.5\d+, MAE 0\.5\d*, R² /);
     expect(words).toMatch(/The value before wins: 0\.2\d+ beside 0\.5\d+\./);
-    expect(words).toContain('1 rows had no finite answer');
+    expect(words).toContain('Rows without a finite answer: 1');
     expect(words).not.toMatch(/NaN|undefined|null|linear/);
   });
 });
