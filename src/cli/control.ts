@@ -42,9 +42,10 @@ export async function control(command: ControlCommand, args: string[]): Promise<
   const params = paramsOf(command, given);
   const { path } = await chooseSocket(given.model);
   const answer = await ask(path, command, params);
-  process.stdout.write(
-    given.json ? `${JSON.stringify(documentOf(answer))}\n` : wordsOf(command, given, answer),
-  );
+  const text = given.json
+    ? `${JSON.stringify(documentOf(answer))}\n`
+    : printable(wordsOf(command, given, answer));
+  process.stdout.write(text);
   return EXIT.ok;
 }
 
@@ -73,8 +74,9 @@ function misused(message: string): EdgeloopError {
 }
 
 /** Of a status, the document alone: its words are for people. */
-function documentOf({ words: _, document, ...answer }: Answer): object {
-  return typeof document === 'object' && document !== null ? { ...answer, ...document } : answer;
+function documentOf(answer: Answer): object {
+  const { sequence, document } = answer;
+  return typeof document === 'object' && document !== null ? { sequence, ...document } : answer;
 }
 
 function wordsOf(command: ControlCommand, { words, undo }: Arguments, answer: Answer): string {
@@ -96,6 +98,11 @@ function wordsOf(command: ControlCommand, { words, undo }: Arguments, answer: An
     case 'relearn':
       return `Back in the learn phase from record ${at} on.\n`;
   }
+}
+
+/** A label may have come from a board: what a terminal would obey is not passed on. */
+function printable(text: string): string {
+  return text.replace(/[^\P{C}\n]/gu, '?');
 }
 
 function record(sequence: unknown): string {

@@ -61,6 +61,7 @@ export class Connection {
   }
 
   close(): void {
+    this.topics.clear();
     clearTimeout(this.#idle);
     this.#socket.destroy();
   }
