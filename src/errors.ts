@@ -14,7 +14,8 @@ export type ErrorCode =
   | 'ELOOP_STREAM' //   the board sends something else than was learned from
   | 'ELOOP_NODE' //     this Node is too old
   | 'ELOOP_BOARD' //    the virtual board did not start
-  | 'ELOOP_STORE'; //   a file cannot be written
+  | 'ELOOP_STORE' //   a file cannot be written
+  | 'ELOOP_CONTROL'; // a running model cannot be reached, or refuses what it was asked
 
 /** Exit statuses of the command line. A port that went away has its own, so that a supervisor can tell. */
 export const EXIT = { ok: 0, failed: 1, usage: 2, portGone: 3 } as const;

@@ -121,8 +121,7 @@ function targetLines(report: TargetReport, halfLife: number): string[] {
     ...besides.map(besideLine),
     `  ${conclusion(besides, measure(all.rmse), -(all.rmse ?? Infinity))}`,
   ];
-  if (notFinite > 0)
-    lines.push(`  ${count(notFinite)} rows had no finite answer and are not in these scores.`);
+  if (notFinite > 0) lines.push(`  Rows without a finite answer: ${count(notFinite)}, not in these scores.`);
   return lines;
 }
 

@@ -74,6 +74,10 @@ function naiveAnswers(
   };
 }
 
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** Shares from the definitions, each row with its weight. */
 function naiveShares(
   rows: readonly Row[],
@@ -88,7 +92,6 @@ function naiveShares(
   const came = classes.map((k) => weigh((i) => rows[i].label === k));
   const said = classes.map((k) => weigh((i) => answers[i] === k));
   const hit = classes.map((k) => weigh((i) => right(i) && rows[i].label === k));
-  const mean = (values: number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length;
   const changed = (i: number): boolean => i > 0 && rows[i].label !== rows[i - 1].label && !rows[i].gapBefore;
   const accuracy = weigh(right) / all;
   const chance = classes.reduce((sum, k) => sum + (came[k] * said[k]) / (all * all), 0);
