@@ -8,9 +8,10 @@
  * "Ceiling" is the stream's processor time over that of a loop which reads the same bytes and throws them away: no reader
  * can do better, were decoding free.
  *
- *   --seconds N  of the sustained part (60)
- *   --tiny       a fraction of the work, so that the tests can run it
- *   --json       one JSON document as the last line
+ *   --seconds N     of the sustained part (60)
+ *   --dialects A,B  only these
+ *   --tiny          a fraction of the work, so that the tests can run it
+ *   --json          one JSON document as the last line
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -41,6 +42,7 @@ const BYTES_PER_SECOND = 1_000_000;
 const { values: options } = parseArgs({
   options: {
     seconds: { type: 'string', default: '60' },
+    dialects: { type: 'string', default: BENCH_DIALECTS.join(',') },
     tiny: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
   },
@@ -56,7 +58,8 @@ async function benchDialects(scale: number): Promise<Row[]> {
   console.log(
     'dialect   mode    rows/s   MB/s  CPU µs/row  heap B/row  decoding B/row  lost  stream over ours  ceiling',
   );
-  for (const dialect of BENCH_DIALECTS) {
+  const asked = options.dialects.split(',');
+  for (const dialect of BENCH_DIALECTS.filter((name) => asked.includes(name))) {
     await warmUp(dialect, DIALECT_WARM_UP_ROWS * scale);
     const decodeHeap = decodeHeapBytesPerRow(dialect, Math.max(20_000, 500_000 * scale));
     for (const [paceRowsPerSecond, all] of [
