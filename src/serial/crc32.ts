@@ -31,8 +31,32 @@ export function crc32(bytes: Uint8Array, start: number, end: number, before = 0)
   return ~crc;
 }
 
+/**
+ * The same of the first `end` bytes of a view, eight at a time: in half the time, since each step waits for the one
+ * before. For frames, whose row costs little else.
+ */
+export function crc32Of(view: DataView, end: number): number {
+  let crc = -1;
+  let at = 0;
+  for (const last = end - 7; at < last; at += 8) {
+    const low = crc ^ view.getInt32(at, true);
+    const high = view.getInt32(at + 4, true);
+    crc =
+      TABLES[1792 + (low & 0xff)] ^
+      TABLES[1536 + ((low >>> 8) & 0xff)] ^
+      TABLES[1280 + ((low >>> 16) & 0xff)] ^
+      TABLES[1024 + (low >>> 24)] ^
+      TABLES[768 + (high & 0xff)] ^
+      TABLES[512 + ((high >>> 8) & 0xff)] ^
+      TABLES[256 + ((high >>> 16) & 0xff)] ^
+      TABLES[high >>> 24];
+  }
+  for (; at < end; at++) crc = TABLES[(crc ^ view.getUint8(at)) & 0xff] ^ (crc >>> 8);
+  return ~crc;
+}
+
 function makeTables(): Int32Array {
-  const tables = new Int32Array(4 * 256);
+  const tables = new Int32Array(8 * 256);
   for (let byte = 0; byte < 256; byte++) {
     let crc = byte;
     for (let bit = 0; bit < 8; bit++) crc = crc & 1 ? (crc >>> 1) ^ POLYNOMIAL : crc >>> 1;

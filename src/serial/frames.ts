@@ -15,7 +15,7 @@
 import { NO_LABEL } from '../stream/ring.ts';
 import { BoardClock } from './board-clock.ts';
 import { cobsDecode } from './cobs.ts';
-import { crc32 } from './crc32.ts';
+import { crc32, crc32Of } from './crc32.ts';
 import { decodeSession, type Session, valuesBytes } from './frame-session.ts';
 import { LABEL_REFUSED, type Labels } from './labels.ts';
 import type { RowSink } from './lines.ts';
@@ -41,6 +41,11 @@ const CRC_BYTES = 4;
 const LABEL_FRAME_BYTES = ROW_AT.body + 1 + CRC_BYTES;
 
 const encoder = new TextEncoder();
+
+/** The code byte that stands before 254 bytes that no zero follows. */
+const COBS_NO_ZERO = 255;
+/** What `#unstuff` says of a frame that must be looked at byte by byte. */
+const NOT_WHOLE = -1;
 
 /** What `#follow` says of a frame that comes straight after the one before. */
 const NO_GAP = -1;
@@ -125,6 +130,8 @@ export class FrameDecoder {
   readonly #frame = new Uint8Array(FRAME_BYTES_MAX);
   readonly #view = new DataView(this.#frame.buffer);
   #length = 0;
+  /** Of the frame that was unstuffed last. */
+  #size = 0;
   /** Until the first zero nobody knows whether a frame is whole. */
   #synchronised = false;
 
@@ -176,6 +183,8 @@ export class FrameDecoder {
     const frame = this.#frame;
     let length = this.#length;
     for (let at = 0; at < count; at++) {
+      if (length === 0 && this.#synchronised) at = this.#takeWhole(bytes, at, count, timeUs);
+      if (at === count) break;
       const byte = bytes[at];
       if (byte !== 0) {
         if (length < FRAME_BYTES_MAX) frame[length] = byte;
@@ -188,6 +197,49 @@ export class FrameDecoder {
     this.#length = length;
   }
 
+  /**
+   * Takes the frames that lie whole in the block, each in one go: nothing is looked for, since a code byte says where the
+   * next one is.
+   * @returns where the first frame begins that does not, or `count`
+   */
+  #takeWhole(bytes: Uint8Array, start: number, count: number, timeUs: number): number {
+    let first = start;
+    for (;;) {
+      const end = this.#unstuff(bytes, first, count);
+      if (end < 0) return first;
+      this.#countFrame(this.#takeDecoded(this.#size, timeUs), end - first);
+      first = end + 1;
+    }
+  }
+
+  /**
+   * Unstuffs the frame at bytes[start] into #frame, and its size into #size.
+   * @returns the index of the zero behind it; negative if the frame is not whole, too long or no frame
+   */
+  #unstuff(bytes: Uint8Array, start: number, count: number): number {
+    const frame = this.#frame;
+    let size = 0;
+    let at = start;
+    while (at < count) {
+      const code = bytes[at];
+      const stop = at + code;
+      if (code === 0 || stop >= count || stop - start > FRAME_BYTES_MAX) return NOT_WHOLE;
+      let lowest = 0; // negative once there was a zero
+      for (at += 1; at < stop; at++) {
+        const byte = bytes[at];
+        lowest |= byte - 1;
+        frame[size++] = byte;
+      }
+      if (lowest < 0) return NOT_WHOLE;
+      if (bytes[stop] === 0) {
+        this.#size = size;
+        return stop;
+      }
+      if (code !== COBS_NO_ZERO) frame[size++] = 0;
+    }
+    return NOT_WHOLE;
+  }
+
   #endFrame(length: number, timeUs: number): void {
     const first = !this.#synchronised;
     this.#synchronised = true;
@@ -195,28 +247,29 @@ export class FrameDecoder {
       this.bytes.idle += 1;
       return;
     }
-    let outcome = this.#take(length, timeUs);
+    const outcome =
+      length > FRAME_BYTES_MAX ? 'tooLong' : this.#takeDecoded(cobsDecode(this.#frame, length), timeUs);
+    this.#countFrame(first && outcome === 'crc' ? 'torn' : outcome, length);
+  }
+
+  /** @param length of the frame as it was sent, without its zero */
+  #countFrame(outcome: Outcome, length: number): void {
     if (outcome === 'data') {
       this.taken.data += 1;
       this.bytes.data += length + 1;
       return;
     }
-    if (outcome === 'session' || outcome === 'label') {
-      this.taken[outcome] += 1;
-    } else {
-      if (first && outcome === 'crc') outcome = 'torn';
-      this.dropped[outcome] += 1;
-    }
+    if (outcome === 'session' || outcome === 'label') this.taken[outcome] += 1;
+    else this.dropped[outcome] += 1;
     this.bytes[outcome] += length + 1;
   }
 
-  #take(length: number, timeUs: number): Outcome {
-    if (length > FRAME_BYTES_MAX) return 'tooLong';
+  /** @param size of what is in #frame now, its checksum included */
+  #takeDecoded(size: number, timeUs: number): Outcome {
     const frame = this.#frame;
-    const size = cobsDecode(frame, length);
     if (size <= CRC_BYTES) return 'torn';
     const end = size - CRC_BYTES;
-    if (crc32(frame, 0, end) !== this.#view.getInt32(end, true)) return 'crc';
+    if (crc32Of(this.#view, end) !== this.#view.getInt32(end, true)) return 'crc';
     if (frame[0] >> 4 !== FRAME_VERSION) return 'unknownVersion';
     switch (frame[0] & 0x0f) {
       case FRAME_TYPE.data:

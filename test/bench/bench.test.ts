@@ -8,6 +8,26 @@ interface Document {
   serial: { reader: string; mode: string; rowsPerSecond: number; lost: number }[];
 }
 
+describe('npm run bench:serial', () => {
+  it('reads every row in flood and paced, beside what the tty costs, and with a learner', async () => {
+    const bench = join(import.meta.dirname, 'serial/bench.ts');
+    const args = [bench, '--tiny', '--dialects', 'frames', '--json'];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const rows = JSON.parse(stdout.trim().split('\n').at(-1)!) as Record<string, number | string>[];
+    expect(rows.map(({ dialect, mode, lost }) => `${dialect} ${mode} ${lost}`)).toEqual([
+      'frames flood 0',
+      'frames paced 0',
+      'numbers sustained 0',
+    ]);
+    for (const row of rows.slice(0, 2)) {
+      for (const key of ['rowsPerSecond', 'mbPerSecond', 'cpuUsPerRow', 'cpuRatio', 'cpuRatioCeiling']) {
+        expect(row[key], key).toBeGreaterThan(0);
+      }
+      expect(row.decodeHeapBytesPerRow).toBeLessThan(2); // of a few thousand rows, not compiled yet
+    }
+  }, 60_000);
+});
+
 describe('npm run bench', () => {
   it('runs, loses no row, and sees an allocation where there is one', async () => {
     const bench = join(import.meta.dirname, 'bench.ts');

@@ -1,6 +1,6 @@
 import { crc32 as zlibCrc32 } from 'node:zlib';
 import { expect, it } from 'vitest';
-import { crc32 } from '../../src/serial/crc32.ts';
+import { crc32, crc32Of } from '../../src/serial/crc32.ts';
 
 const CHECK = new TextEncoder().encode('123456789');
 
@@ -14,6 +14,7 @@ it('agrees with zlib for every length and place, in one piece and in two', () =>
     for (let end = start; end <= bytes.length; end++) {
       const expected = zlibCrc32(bytes.subarray(start, end));
       expect(crc32(bytes, start, end) >>> 0).toBe(expected);
+      if (start === 0) expect(crc32Of(new DataView(bytes.buffer), end) >>> 0).toBe(expected);
       const middle = (start + end) >> 1;
       expect(crc32(bytes, middle, end, crc32(bytes, start, middle)) >>> 0).toBe(expected);
     }

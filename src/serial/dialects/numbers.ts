@@ -32,7 +32,6 @@ export type Separator = (typeof SEPARATORS)[number];
 const COMMA = 0x2c;
 const NEWLINE = 0x0a;
 const RETURN = 0x0d;
-const SPACE = 0x20;
 
 const SEPARATOR_TEXT: Readonly<Record<Separator, string>> = {
   any: ',;\t',
@@ -121,32 +120,50 @@ export class CellReader {
     const { slots, count } = this;
     let at = start;
     this.labelEnd = this.labelFirst;
-    for (let cell = 0; cell < count; cell++) {
-      if (cell > 0) {
-        if (at >= end || ends[bytes[at]] !== ENDS_CELL) return NO_NUMBER;
-        at += 1;
-      }
-      if (at < end && bytes[at] <= SPACE) at = cells.skipToCell(bytes, at, end);
+    for (let cell = 0; ;) {
       const slot = slots[cell];
-      if (slot < 0 && slot !== TIME_SLOT) {
-        const first = at;
-        at = cells.endOfCell(bytes, at, end);
-        if (slot === LABEL_SLOT) {
-          this.labelFirst = first;
-          this.labelEnd = skipBlanksBack(bytes, first, at);
-        }
-      } else if (at >= end || ends[bytes[at]] !== 0) {
-        if (slot >= 0) values[slot] = NaN;
-        else printed[0] = NaN;
+      // Nearly always: a number, and the cell's end right behind it.
+      const stop = slot >= 0 ? scanNumber(bytes, at, end, mark) : NO_NUMBER;
+      if (stop !== NO_NUMBER && stop < end && ends[bytes[stop]] !== 0) {
+        values[slot] = parsed[0];
+        at = stop;
       } else {
-        at = scanNumber(bytes, at, end, mark);
+        at = this.#readOther(bytes, at, end, slot, values, printed);
         if (at === NO_NUMBER) return NO_NUMBER;
-        if (slot >= 0) values[slot] = parsed[0];
-        else printed[0] = parsed[0];
-        if (at < end && bytes[at] <= SPACE) at = cells.skipToSeparator(bytes, at, end);
       }
+      cell += 1;
+      if (cell === count) return at;
+      if (at >= end || ends[bytes[at]] !== ENDS_CELL) return NO_NUMBER;
+      at += 1;
     }
-    return at;
+  }
+
+  /** A cell that is no plain number. @returns where it ends, or NO_NUMBER */
+  #readOther(
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    slot: number,
+    values: Float32Array,
+    printed: Float64Array,
+  ): number {
+    const cells = this.cells;
+    const first = cells.skipToCell(bytes, start, end);
+    if (slot < 0 && slot !== TIME_SLOT) {
+      const last = cells.endOfCell(bytes, first, end);
+      if (slot === LABEL_SLOT) {
+        this.labelFirst = first;
+        this.labelEnd = skipBlanksBack(bytes, first, last);
+      }
+      return last;
+    }
+    const isMissing = first >= end || cells.ends[bytes[first]] !== 0;
+    const last = isMissing ? first : scanNumber(bytes, first, end, cells.mark);
+    if (last === NO_NUMBER) return NO_NUMBER;
+    if (isMissing) parsed[0] = NaN;
+    if (slot >= 0) values[slot] = parsed[0];
+    else printed[0] = parsed[0];
+    return isMissing ? last : cells.skipToSeparator(bytes, last, end);
   }
 }
 

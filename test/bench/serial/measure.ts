@@ -1,6 +1,10 @@
-/** The serial path through a real tty: ours beside serialport's stream with its parsers, strings and JSON.parse. */
+/**
+ * The serial path through a real tty: ours beside serialport's stream with its parsers, strings and JSON.parse; and a
+ * loop that reads the same bytes and throws them away, which is what the tty itself costs and nobody can save.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { DelimiterParser, ReadlineParser, SerialPort } from 'serialport';
@@ -9,7 +13,7 @@ import { SerialLink } from '../../../src/serial/link.ts';
 import { BASELINES, type BenchDialect, VALUES_PER_ROW, makeReader, makeStream } from './streams.ts';
 
 export interface SerialResult {
-  readonly reader: 'edgeloop' | 'stream';
+  readonly reader: 'edgeloop' | 'stream' | 'discard';
   readonly dialect: BenchDialect;
   readonly mode: 'paced' | 'flood';
   readonly rowsPerSecond: number;
@@ -66,6 +70,7 @@ export async function serialBench(of: SerialCase): Promise<SerialResult> {
   const { reader, dialect, rows, paceRowsPerSecond } = of;
   const sender = new Sender(dialect, rows, paceRowsPerSecond);
   const path = await sender.line();
+  if (reader === 'discard') return discard(path, of, sender);
   const counts = { rows: 0, bytes: 0 };
   const close = await (reader === 'edgeloop' ? openOurs(path, of, counts) : openStream(path, of, counts));
   const meter = new HeapMeter();
@@ -95,6 +100,46 @@ export async function serialBench(of: SerialCase): Promise<SerialResult> {
   };
 }
 
+/** Blocking reads into one buffer, with a sleep between them where the rows are paced: nothing but the tty. */
+async function discard(path: string, of: SerialCase, sender: Sender): Promise<SerialResult> {
+  const { reader, dialect, rows, paceRowsPerSecond } = of;
+  const { opening, rows: pieces } = makeStream(dialect);
+  const rowBytes = pieces.reduce((sum, piece) => sum + piece.length, 0) / pieces.length;
+  const due = opening.length + rows * rowBytes;
+  const tty = openSync(path, 'r');
+  const buffer = new Uint8Array(65_536);
+  const never = new Int32Array(new SharedArrayBuffer(4));
+  const meter = new HeapMeter();
+  meter.start();
+  const cpuBefore = process.cpuUsage();
+  const beforeMs = performance.now();
+  sender.go();
+  let bytes = 0;
+  // The last row may be lost, and a blocking read would wait for it: the rest is left.
+  while (bytes < due - 4 * rowBytes) {
+    bytes += readSync(tty, buffer, 0, buffer.length, null);
+    if (paceRowsPerSecond > 0) Atomics.wait(never, 0, 0, READ_EVERY_MS);
+  }
+  const seconds = (performance.now() - beforeMs) / 1000;
+  const cpu = process.cpuUsage(cpuBefore);
+  const { allocatedBytes, gcEvents } = meter.stop();
+  closeSync(tty);
+  const sent = Number(await sender.line());
+  await sender.end();
+  const rowsRead = bytes / rowBytes;
+  return {
+    reader,
+    dialect,
+    mode: paceRowsPerSecond > 0 ? 'paced' : 'flood',
+    rowsPerSecond: rowsRead / seconds,
+    mbPerSecond: bytes / seconds / 1e6,
+    cpuUsPerRow: (cpu.user + cpu.system) / rowsRead,
+    heapBytesPerRow: allocatedBytes / rowsRead,
+    gcEvents,
+    lost: rows - sent,
+  };
+}
+
 type Close = () => Promise<void>;
 
 interface Counts {
@@ -103,7 +148,7 @@ interface Counts {
 }
 
 async function openOurs(path: string, { dialect }: SerialCase, counts: Counts): Promise<Close> {
-  decodeHeapBytesPerRow(dialect, 1000); // has the decoder compiled: a paced stream would take minutes to do that
+  decodeHeapBytesPerRow(dialect, 1000); // has the decoder compiled, as the floods have the reading
   const decoder = makeReader(dialect, () => (counts.rows += 1));
   const link = await SerialLink.open(
     { path, baudRate: 115_200, readEveryMs: READ_EVERY_MS },
