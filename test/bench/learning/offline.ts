@@ -3,7 +3,7 @@
  * the golden traces. Ends with status 1 if a mean is more than a point of accuracy or 2 % of RMSE away, or a trace more
  * than 2e-6.
  *
- *   --tiny   one learning rate of each network, two seeds, two epochs: nothing is compared but that it runs
+ *   --tiny   one network of each task at one learning rate
  *   --json   rows as one JSON document on standard output
  */
 import { availableParallelism } from 'node:os';
@@ -71,10 +71,7 @@ async function main(): Promise<void> {
   );
   say('golden trace  optimiser        largest distance');
   for (const row of traces) say(goldenLine(row));
-  const rows = await table(
-    values.tiny ? references.map((cell) => tinyCell(cell)) : references,
-    values.tiny ? 2 : 5,
-  );
+  const rows = await table(values.tiny ? tinyPart(references) : references);
   say(
     '\ntask                  test        network     rate   ours               reference          distance',
   );
@@ -83,15 +80,16 @@ async function main(): Promise<void> {
   const seconds = ((performance.now() - startedMs) / 1000).toFixed(0);
   say(`\n${rows.length} means, ${traces.length} traces: ${outside} outside the tolerance. ${seconds} s.`);
   if (values.json) console.log(JSON.stringify({ golden: traces, offline: rows } satisfies OfflineDocument));
-  if (outside > 0 && !values.tiny) process.exitCode = 1;
+  if (outside > 0) process.exitCode = 1;
 }
 
-function tinyCell(cell: ReferenceCell): ReferenceCell {
-  const [first] = Object.entries(cell.grid);
-  return { ...cell, epochs: 2, grid: Object.fromEntries([first]) };
+/** The first network of each task at its first learning rate. */
+function tinyPart(cells: readonly ReferenceCell[]): ReferenceCell[] {
+  const firsts = cells.filter((cell, index) => cells.findIndex(({ task }) => task === cell.task) === index);
+  return firsts.map((cell) => ({ ...cell, grid: Object.fromEntries(Object.entries(cell.grid).slice(0, 1)) }));
 }
 
-async function table(cells: readonly ReferenceCell[], seeds: number): Promise<OfflineRow[]> {
+async function table(cells: readonly ReferenceCell[]): Promise<OfflineRow[]> {
   const pool = new Piscina<OfflineJob, OfflineJobResult>({
     filename: fileURLToPath(import.meta.url),
     name: 'offlineJob',
@@ -99,7 +97,7 @@ async function table(cells: readonly ReferenceCell[], seeds: number): Promise<Of
     maxQueue: 10_000,
   });
   const jobs = cells.flatMap((cell) => Object.keys(cell.grid).map((rate) => ({ cell, rate })));
-  const samplesOf = ({ n_train: rows, epochs }: ReferenceCell): number => seeds * rows * epochs;
+  const samplesOf = ({ n_train: rows, epochs }: ReferenceCell): number => SEEDS.length * rows * epochs;
   const total = jobs.reduce((sum, { cell }) => sum + samplesOf(cell), 0);
   const progress = new Progress(process.stderr, { what: 'offline table', unit: 'samples', total });
   let samples = 0;
@@ -107,7 +105,7 @@ async function table(cells: readonly ReferenceCell[], seeds: number): Promise<Of
     const rows = await Promise.all(
       jobs.map(async ({ cell, rate }) => {
         const results = await Promise.all(
-          SEEDS.slice(0, seeds).map(async (seed) => {
+          SEEDS.map(async (seed) => {
             const { task, act, H, epochs, batch, n_train } = cell;
             const job = { cell: { task, act, H, epochs, batch, n_train }, learningRate: Number(rate), seed };
             const result = await pool.run(job);
