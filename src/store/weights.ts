@@ -4,7 +4,13 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { type NetworkConfig, makeParameters, readParameters, writeParameters } from '../engine/network.ts';
+import {
+  type Network,
+  type NetworkConfig,
+  makeParameters,
+  readParameters,
+  writeParameters,
+} from '../engine/network.ts';
 import { EdgeloopError } from '../errors.ts';
 import { type Learner, SCORE } from '../learn/learner.ts';
 import { replaceFile } from './replace-file.ts';
@@ -27,6 +33,7 @@ const KEY = {
   config: 'edgeloop.config',
   classes: 'edgeloop.classes',
   learned: 'edgeloop.learned',
+  targets: 'edgeloop.targets',
 } as const;
 
 /** What a model is, beyond its numbers. */
@@ -34,6 +41,21 @@ export interface ModelIdentity {
   readonly network: NetworkConfig;
   /** Names of the inputs, in order. */
   readonly inputNames: readonly string[];
+}
+
+/** Statistics by which values are standardised: of each column [columns]. */
+export interface Statistics {
+  readonly count: Float64Array;
+  readonly mean: Float64Array;
+  readonly m2: Float64Array;
+}
+
+/** What a model has learned. */
+export interface ModelNumbers {
+  readonly network: Network;
+  readonly scaler: Statistics;
+  /** Of a model that predicts numbers: names of its outputs in order, and their statistics [K]. */
+  readonly targets?: { readonly names: readonly string[]; readonly statistics: Statistics };
 }
 
 /** What a weight file adds to a fresh learner. */
@@ -51,7 +73,21 @@ export async function saveModel(
   classes: readonly string[],
   learnedBefore: number,
 ): Promise<void> {
-  const bytes = encodeSafetensors(describeModel(identity, learner, classes, learnedBefore));
+  await writeModel(path, identity, learner, classes, learnedBefore + learner.scores[SCORE.learned]);
+}
+
+/**
+ * Writes a model; on return the file is whole and on the disk.
+ * @param learned samples or steps behind it
+ */
+export async function writeModel(
+  path: string,
+  identity: ModelIdentity,
+  numbers: ModelNumbers,
+  classes: readonly string[],
+  learned: number,
+): Promise<void> {
+  const bytes = encodeSafetensors(describeModel(identity, numbers, classes, learned));
   await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
     const remedy = 'Name another file with --weights, or see to the directory.';
     throw new EdgeloopError('ELOOP_STORE', `${path}: cannot make its directory (${cause.code}). ${remedy}`);
@@ -61,9 +97,9 @@ export async function saveModel(
 
 function describeModel(
   { network: config, inputNames }: ModelIdentity,
-  { network, scaler, scores }: Learner,
+  { network, scaler, targets }: ModelNumbers,
   classes: readonly string[],
-  learnedBefore: number,
+  learned: number,
 ): TensorFile {
   const { inputs: D, hidden: H, outputs: K } = config;
   const { weights1, bias1, weights2, bias2 } = readParameters(network);
@@ -73,18 +109,27 @@ function describeModel(
       ['layer1.bias', { shape: [H], data: bias1 }],
       ['layer2.weight', { shape: [K, H], data: weights2 }],
       ['layer2.bias', { shape: [K], data: bias2 }],
-      ['scaler.count', { shape: [D], data: scaler.count.slice() }],
-      ['scaler.mean', { shape: [D], data: scaler.mean.slice() }],
-      ['scaler.m2', { shape: [D], data: scaler.m2.slice() }],
+      ...statisticsTensors('scaler', scaler),
+      ...(targets === undefined ? [] : statisticsTensors('target', targets.statistics)),
     ]),
     metadata: {
       [KEY.format]: FORMAT_VERSION,
       [KEY.arithmetic]: ARITHMETIC_VERSION,
       [KEY.config]: JSON.stringify({ inputs: inputNames, ...meaningOf(config) }),
       [KEY.classes]: JSON.stringify(classes),
-      [KEY.learned]: String(learnedBefore + scores[SCORE.learned]),
+      [KEY.learned]: String(learned),
+      ...(targets === undefined ? {} : { [KEY.targets]: JSON.stringify(targets.names) }),
     },
   };
+}
+
+function statisticsTensors(name: string, { count, mean, m2 }: Statistics): [string, Tensor][] {
+  const shape = [count.length];
+  return [
+    [`${name}.count`, { shape, data: count.slice() }],
+    [`${name}.mean`, { shape, data: mean.slice() }],
+    [`${name}.m2`, { shape, data: m2.slice() }],
+  ];
 }
 
 /** What must be the same for the weights to mean the same. */

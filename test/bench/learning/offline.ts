@@ -97,8 +97,7 @@ async function table(cells: readonly ReferenceCell[]): Promise<OfflineRow[]> {
     maxQueue: 10_000,
   });
   const jobs = cells.flatMap((cell) => Object.keys(cell.grid).map((rate) => ({ cell, rate })));
-  const samplesOf = ({ n_train: rows, epochs }: ReferenceCell): number => SEEDS.length * rows * epochs;
-  const total = jobs.reduce((sum, { cell }) => sum + samplesOf(cell), 0);
+  const total = jobs.reduce((sum, { cell }) => sum + SEEDS.length * cell.n_train * cell.epochs, 0);
   const progress = new Progress(process.stderr, { what: 'offline table', unit: 'samples', total });
   let samples = 0;
   try {
