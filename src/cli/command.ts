@@ -15,6 +15,7 @@ const HELP = `edgeloop ${VERSION}: a serial sensor stream trains a two-layer net
   edgeloop sniff PORT          listen to a board and write the config for it
   edgeloop record PORT         keep what a board sends, byte by byte
   edgeloop replay DIR          play a recording, as rows or as a port
+  edgeloop train FILE          learn from a CSV file or a recording, and say how good the result is
   edgeloop trace               the published run of the original Edge Computing Engine, to the digit
   edgeloop --help | --version  (and edgeloop COMMAND --help)
 `;
@@ -81,6 +82,8 @@ function dispatch(command: string, args: string[]): Promise<number> | number {
       return import('./record.ts').then(({ record }) => record(args));
     case 'replay':
       return import('./replay.ts').then(({ replay }) => replay(args));
+    case 'train':
+      return import('./train.ts').then(({ train }) => train(args));
     case 'trace':
       return trace(args);
     case 'virtual-board': // the demo's other half; it starts it itself

@@ -9,8 +9,8 @@ import { exp } from '../engine/arithmetic.ts';
 import { mulberry32 } from '../engine/random.ts';
 import { type OfflineData, logLossOf, shuffleRows } from './offline.ts';
 
-/** Multiply-adds of one fit, about: some seconds. */
-const WORK_MAX = 4e9;
+/** Multiply-adds of one fit, about: a second or two. */
+const WORK_MAX = 1e9;
 
 const EPOCHS = 50;
 const PATIENCE = 10;

@@ -90,6 +90,8 @@ export interface Comparison {
   readonly gain: number;
   readonly low: number;
   readonly high: number;
+  /** The reference's mean error. */
+  readonly error: number;
 }
 
 const STRETCHES = 20;
@@ -102,7 +104,8 @@ const T_19 = 2.093;
  */
 export function compareErrors(errors: Float64Array, reference: Float64Array): Comparison {
   const rows = errors.length;
-  if (rows < STRETCHES) return { verdict: 'notYet', gain: NaN, low: NaN, high: NaN };
+  const error = reference.reduce((sum, one) => sum + one, 0) / rows;
+  if (rows < STRETCHES) return { verdict: 'notYet', gain: NaN, low: NaN, high: NaN, error };
   const means = Array.from({ length: STRETCHES }, (_, stretch) => {
     const first = Math.floor((stretch * rows) / STRETCHES);
     const end = Math.floor(((stretch + 1) * rows) / STRETCHES);
@@ -115,7 +118,7 @@ export function compareErrors(errors: Float64Array, reference: Float64Array): Co
   const half = T_19 * Math.sqrt(squares / (STRETCHES - 1) / STRETCHES);
   const [low, high] = [gain - half, gain + half];
   const notBetter = high <= 0 ? 'noBetter' : 'notYet';
-  return { verdict: low > 0 ? 'better' : notBetter, gain, low, high };
+  return { verdict: low > 0 ? 'better' : notBetter, gain, low, high, error };
 }
 
 /** Index of the largest of the K values from `first` on; the first of equals. */
