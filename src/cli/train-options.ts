@@ -18,10 +18,10 @@ export const TRAIN_HELP = `edgeloop train FILE.csv|RECORDING --label NAME [optio
   --hidden N           hidden units (32)
   --activation F       of the hidden units: tanh, relu, sigmoid (tanh)
   --classes N          outputs, to leave room for classes that come later, live (as many as the file has)
-  --epochs N           most epochs (100)
+  --epochs N           most epochs (200)
   --batch N            rows to a step (32)
   --optimiser O        adam, momentum, sgd (adam)
-  --rate X             learning rate (adam 0.003, momentum 0.01, sgd 0.05)
+  --rate X             learning rate (adam 0.001, momentum 0.01, sgd 0.05)
   --validation SHARE   of the rows, kept for scores and for choosing the epoch; 0: none (0.2)
   --split S            which rows are kept: tail, the last ones, or shuffled (tail)
   --patience N         epochs without an improvement after which it ends (10)
@@ -33,7 +33,7 @@ export const TRAIN_HELP = `edgeloop train FILE.csv|RECORDING --label NAME [optio
 
 export const SPLITS = ['tail', 'shuffled'] as const;
 const TASKS = ['classify', 'regress'] as const;
-const RATES: Readonly<Record<Optimiser, number>> = { adam: 0.003, momentum: 0.01, sgd: 0.05 };
+const RATES: Readonly<Record<Optimiser, number>> = { adam: 0.001, momentum: 0.01, sgd: 0.05 };
 
 const HIDDEN_MAX = 4096;
 const OUTPUTS_MAX = 256;
@@ -48,7 +48,7 @@ const OPTIONS = {
   hidden: { type: 'string', default: '32' },
   activation: { type: 'string', default: 'tanh' },
   classes: { type: 'string' },
-  epochs: { type: 'string', default: '100' },
+  epochs: { type: 'string', default: '200' },
   batch: { type: 'string', default: '32' },
   optimiser: { type: 'string', default: 'adam' },
   rate: { type: 'string' },
