@@ -4,11 +4,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EdgeloopError } from '../errors.ts';
 import { type CsvColumn, type CsvDescription, CsvSurvey, openCsv } from '../files/csv.ts';
 import { type DataSet, RowStore } from '../files/data-set.ts';
-import { openDecoder } from '../serial/decoder.ts';
-import { Labels } from '../serial/labels.ts';
-import { describeRecording, readRecording } from '../store/recording.ts';
 import type { Progress, ProgressOptions } from './progress.ts';
-import { recordedFormat } from './recorded-format.ts';
 
 export type Task = 'classify' | 'regress';
 
@@ -41,11 +37,8 @@ export class Interrupted extends Error {}
 
 /** Up to so many different integers are classes unless the task is given; more are a quantity. */
 const FEW_INTEGERS = 20;
-/** As many as a network may have outputs. */
-const CLASSES_MAX = 256;
 /** Work between two looks at what else there is to do: some milliseconds. */
 const RECORDS_AT_ONCE = 5000;
-const READS_AT_ONCE = 500;
 
 /**
  * @param path of a CSV file, or the directory of a recording
@@ -56,10 +49,10 @@ export async function loadTrainingData(path: string, asked: Asked, reading: Read
     throw usage('expected --label or --target, got both');
   }
   const isDirectory = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-  return isDirectory ? loadRecording(path, asked, reading) : loadCsv(path, asked, reading);
+  if (!isDirectory) return loadCsv(path, asked, reading);
+  const { loadRecording } = await import('./train-recording.ts');
+  return loadRecording(path, asked, reading);
 }
-
-// --- CSV ---------------------------------------------------------------------------------------------------------
 
 async function loadCsv(path: string, asked: Asked, reading: Reading): Promise<TrainingData> {
   const described = await survey(path, reading);
@@ -110,7 +103,7 @@ async function survey(path: string, reading: Reading): Promise<CsvDescription> {
 }
 
 /** Lets signals and the screen have their turn. */
-async function breathe(reading: Reading, progress: Progress, done: number): Promise<void> {
+export async function breathe(reading: Reading, progress: Progress, done: number): Promise<void> {
   progress.update(done);
   await nextTurn();
   if (reading.isEnded()) throw new Interrupted();
@@ -186,79 +179,6 @@ function leftOut(
     empty: 'no values',
   };
   return [`Not used: ${others.map(({ name, kind }) => `${name} (${WORDS[kind]})`).join(', ')}.`];
-}
-
-// --- Recordings --------------------------------------------------------------------------------------------------
-
-async function loadRecording(path: string, asked: Asked, reading: Reading): Promise<TrainingData> {
-  const { columns: kept } = describeRecording(path);
-  const isQuantity = asked.task === 'regress' && asked.label !== undefined;
-  const targets = asked.targets ?? (isQuantity ? [asked.label!] : []);
-  const list = kept === undefined ? asked.columns?.join(',') : undefined;
-  const format = recordedFormat('train', path, list, isQuantity ? undefined : asked.label);
-  const values = format.columns.filter((name) => name !== format.label);
-  const task = targets.length > 0 ? 'regress' : 'classify';
-  if (task === 'classify' && format.label === undefined) {
-    throw usage(`expected what is to be predicted: --label or --target, one of ${format.columns.join(', ')}`);
-  }
-  const placesOf = (names: readonly string[]): Int32Array =>
-    Int32Array.from(names, (name) => {
-      if (values.includes(name)) return values.indexOf(name);
-      throw usage(`${path}: expected one of ${values.join(', ')}; got "${name}"`);
-    });
-  const asInputs = list === undefined ? asked.columns : undefined;
-  const inputNames = asInputs ?? values.filter((name) => !targets.includes(name));
-  const [inputPlaces, targetPlaces] = [placesOf(inputNames), placesOf(targets)];
-  if (inputNames.length === 0) throw usage('expected a column of numbers as input, got none');
-  if (inputNames.some((name) => targets.includes(name))) throw usage('a column cannot be input and target');
-  const labels = new Labels([], CLASSES_MAX);
-  const store = new RowStore(path, inputNames, targets);
-  const row = new Float32Array(inputNames.length);
-  const answers = new Float32Array(targets.length);
-  const open = () =>
-    openDecoder(format, labels, {
-      onRow(found, label) {
-        for (let i = 0; i < row.length; i++) row[i] = found[inputPlaces[i]];
-        for (let k = 0; k < answers.length; k++) answers[k] = found[targetPlaces[k]];
-        store.add(row, label, answers);
-      },
-      onGap: () => {}, // offline every row stands for itself
-      onOtherStream: (error) => {
-        throw error;
-      },
-    });
-  const dropped = new Map<string, number>();
-  const notes: string[] = [];
-  let decoder = open();
-  let bytes = 0;
-  let reads = 0;
-  const addDrops = (): void => {
-    for (const [reason, lines] of Object.entries(decoder.dropped)) {
-      if (lines > 0) dropped.set(reason, (dropped.get(reason) ?? 0) + lines);
-    }
-  };
-  const progress = reading.newProgress({ what: 'reading', unit: 'bytes', total: undefined });
-  for (const item of readRecording(path)) {
-    if (item.kind === 'bytes') {
-      decoder.push(item.bytes, item.bytes.length, item.timeUs);
-      bytes += item.bytes.length;
-    } else if (item.kind === 'gap') {
-      addDrops();
-      decoder = open();
-    } else if (item.kind === 'cut') {
-      notes.push(`${item.cut.path} is damaged at byte ${item.cut.offset}: ${item.cut.reason}.`);
-    }
-    reads += 1;
-    if (reads % READS_AT_ONCE === 0) await breathe(reading, progress, bytes);
-  }
-  progress.end();
-  addDrops();
-  return {
-    task,
-    data: store.dataSet(labels.names),
-    notes,
-    dropped: Object.fromEntries([...dropped].map(([reason, rows]) => [reason, { rows }])),
-  };
 }
 
 export function usage(sentence: string): EdgeloopError {

@@ -1,5 +1,6 @@
 /** `edgeloop train`: learns from a file, keeps the best weights and says how good they are. */
-import { rename } from 'node:fs/promises';
+import { access, constants, mkdir, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { mulberry32 } from '../engine/random.ts';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import type { DataSet } from '../files/data-set.ts';
@@ -55,6 +56,7 @@ async function trainFrom(options: TrainOptions, ending: Ending): Promise<number>
   if (isSorted(loaded.data) && options.split === 'tail' && options.validation > 0) {
     say('The rows are sorted by class, so the last ones are no fair test: see --split shuffled.\n');
   }
+  await checkPlace(options.weights);
   const { data } = loaded;
   const { rows, trainRows } = splitRows(data.rows, options);
   const offlineData: OfflineData = {
@@ -165,15 +167,25 @@ function noteOf(progress: Float64Array): string {
   return `epoch ${epochs}  ${losses}`;
 }
 
+/** Before hours of learning, not after. @throws EdgeloopError ELOOP_STORE if the weights cannot be written there */
+async function checkPlace(path: string): Promise<void> {
+  try {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await access(dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw storeError(path, 'cannot write in its directory', cause);
+  }
+}
+
+function storeError(path: string, what: string, cause: unknown): EdgeloopError {
+  const { code } = cause as NodeJS.ErrnoException;
+  return new EdgeloopError('ELOOP_STORE', `${path}: ${what} (${code}). Name another file with --out.`);
+}
+
 async function save(path: string, { task, data }: TrainingData, session: OfflineSession): Promise<void> {
   const { network, scaler, targetScaler, progress } = session.offline;
   await rename(path, `${path}.old`).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return;
-    const remedy = 'Name another file with --out';
-    throw new EdgeloopError(
-      'ELOOP_STORE',
-      `${path}: cannot set the old weights aside (${cause.code}). ${remedy}.`,
-    );
+    if (cause.code !== 'ENOENT') throw storeError(path, 'cannot set the old weights aside', cause);
   });
   await writeModel(
     path,
