@@ -1,9 +1,12 @@
 /** `edgeloop replay`: plays a recording into the decoder, as JSON lines, or into a pty. */
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
+import type { InputFormat } from '../serial/decoder.ts';
+import { DIALECTS, SEPARATORS } from '../serial/dialects.ts';
+import { describeRecording } from '../store/recording.ts';
 import type { Cut } from '../store/segments.ts';
+import { checkColumns, parseColumns } from './columns.ts';
 import { parseDuration } from './duration.ts';
-import { recordedFormat } from './recorded-format.ts';
 import { replayIntoPty } from './replay-pty.ts';
 import { replayRows } from './replay-rows.ts';
 
@@ -21,6 +24,8 @@ export const REPLAY_HELP = `edgeloop replay DIR [options]
   --wait TIME      play after this long, whether the tty is open or not
   --linger TIME    then keep the tty this long, so that the last bytes are read (1s)
 `;
+
+const FORMATS = [...DIALECTS, 'frames'] as const;
 
 const OPTIONS = {
   columns: { type: 'string' },
@@ -62,10 +67,34 @@ export async function replay(args: string[]): Promise<number> {
   } else {
     requireWithout('no --pty', values, ['wait', 'linger']);
     const speed = parseSpeed(values.speed ?? 'full');
-    const format = recordedFormat('replay', directory, values.columns, values.label);
+    const format = formatOf(directory, values.columns, values.label);
     await replayRows({ directory, format, speed, onCut: sayCut });
   }
   return EXIT.ok;
+}
+
+/** What the command line says, else what is kept with the recording. */
+export function formatOf(
+  directory: string,
+  list: string | undefined,
+  label: string | undefined,
+): InputFormat {
+  const described = describeRecording(directory);
+  if (list === undefined && described.columns === undefined) {
+    throw usage(`${directory}: expected --columns, since none are kept with this recording`);
+  }
+  const { columns, label: known } =
+    list === undefined
+      ? checkColumns(described.columns!, label ?? described.label)
+      : parseColumns(list, label);
+  const { separator, pattern = '' } = described;
+  return {
+    format: FORMATS.find((format) => format === described.format) ?? 'numbers',
+    columns,
+    label: known,
+    separator: SEPARATORS.find((known) => known === separator) ?? 'any',
+    pattern,
+  };
 }
 
 function sayCut({ path, offset, bytes, reason }: Cut): void {

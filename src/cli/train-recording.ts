@@ -4,7 +4,7 @@ import { type DataSet, RowStore } from '../files/data-set.ts';
 import { type Decoder, type InputFormat, openDecoder } from '../serial/decoder.ts';
 import { Labels } from '../serial/labels.ts';
 import { describeRecording, readRecording } from '../store/recording.ts';
-import { recordedFormat } from './recorded-format.ts';
+import { formatOf } from './replay.ts';
 import { type Asked, type Reading, type TrainingData, breathe, usage } from './train-data.ts';
 
 /** Work between two looks at what else there is to do: some milliseconds. */
@@ -48,7 +48,10 @@ function chooseRecorded(path: string, asked: Asked): RecordedColumns {
   const targets = asked.targets ?? (isQuantity ? [asked.label!] : []);
   const namesKept = describeRecording(path).columns !== undefined;
   const cells = namesKept ? undefined : asked.columns?.join(',');
-  const format = recordedFormat('train', path, cells, isQuantity ? undefined : asked.label);
+  if (!namesKept && cells === undefined) {
+    throw usage(`${path}: expected --columns, since none are kept with this recording`);
+  }
+  const format = formatOf(path, cells, isQuantity ? undefined : asked.label);
   if (targets.length === 0 && format.label === undefined) {
     const known = format.columns.join(', ');
     throw usage(`${path}: expected what is to be predicted, --label or --target, one of ${known}`);

@@ -6,7 +6,7 @@ import { EXIT, EdgeloopError } from '../errors.ts';
 import type { DataSet } from '../files/data-set.ts';
 import { type OfflineConfig, type OfflineData, PROGRESS, shuffleRows } from '../learn/offline.ts';
 import { OfflineSession } from '../learn/offline-session.ts';
-import { writeModel } from '../store/weights.ts';
+import { saveTrainedModel } from '../store/trained-weights.ts';
 import { CLIP } from '../stream/scaler.ts';
 import { Ending } from './ending.ts';
 import { Progress } from './progress.ts';
@@ -187,15 +187,12 @@ async function save(path: string, { task, data }: TrainingData, session: Offline
   await rename(path, `${path}.old`).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw storeError(path, 'cannot set the old weights aside', cause);
   });
-  await writeModel(
-    path,
-    { network: network.config, inputNames: data.inputNames },
-    {
-      network,
-      scaler,
-      ...(task === 'regress' ? { targets: { names: data.targetNames, statistics: targetScaler } } : {}),
-    },
-    data.classes,
-    progress[PROGRESS.samples],
-  );
+  await saveTrainedModel(path, {
+    network,
+    inputNames: data.inputNames,
+    scaler,
+    classes: data.classes,
+    ...(task === 'regress' ? { targets: { names: data.targetNames, statistics: targetScaler } } : {}),
+    learned: progress[PROGRESS.samples],
+  });
 }

@@ -4,13 +4,7 @@
  */
 import { mkdir, readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import {
-  type Network,
-  type NetworkConfig,
-  makeParameters,
-  readParameters,
-  writeParameters,
-} from '../engine/network.ts';
+import { type NetworkConfig, makeParameters, readParameters, writeParameters } from '../engine/network.ts';
 import { EdgeloopError } from '../errors.ts';
 import { type Learner, SCORE } from '../learn/learner.ts';
 import { replaceFile } from './replace-file.ts';
@@ -33,7 +27,6 @@ const KEY = {
   config: 'edgeloop.config',
   classes: 'edgeloop.classes',
   learned: 'edgeloop.learned',
-  targets: 'edgeloop.targets',
 } as const;
 
 /** What a model is, beyond its numbers. */
@@ -41,21 +34,6 @@ export interface ModelIdentity {
   readonly network: NetworkConfig;
   /** Names of the inputs, in order. */
   readonly inputNames: readonly string[];
-}
-
-/** Statistics by which values are standardised: of each column [columns]. */
-export interface Statistics {
-  readonly count: Float64Array;
-  readonly mean: Float64Array;
-  readonly m2: Float64Array;
-}
-
-/** What a model has learned. */
-export interface ModelNumbers {
-  readonly network: Network;
-  readonly scaler: Statistics;
-  /** Of a model that predicts numbers: names of its outputs in order, and their statistics [K]. */
-  readonly targets?: { readonly names: readonly string[]; readonly statistics: Statistics };
 }
 
 /** What a weight file adds to a fresh learner. */
@@ -73,21 +51,7 @@ export async function saveModel(
   classes: readonly string[],
   learnedBefore: number,
 ): Promise<void> {
-  await writeModel(path, identity, learner, classes, learnedBefore + learner.scores[SCORE.learned]);
-}
-
-/**
- * Writes a model; on return the file is whole and on the disk.
- * @param learned samples or steps behind it
- */
-export async function writeModel(
-  path: string,
-  identity: ModelIdentity,
-  numbers: ModelNumbers,
-  classes: readonly string[],
-  learned: number,
-): Promise<void> {
-  const bytes = encodeSafetensors(describeModel(identity, numbers, classes, learned));
+  const bytes = encodeSafetensors(describeModel(identity, learner, classes, learnedBefore));
   await mkdir(dirname(path), { recursive: true, mode: 0o700 }).catch((cause: NodeJS.ErrnoException) => {
     const remedy = 'Name another file with --weights, or see to the directory.';
     throw new EdgeloopError('ELOOP_STORE', `${path}: cannot make its directory (${cause.code}). ${remedy}`);
@@ -97,9 +61,9 @@ export async function writeModel(
 
 function describeModel(
   { network: config, inputNames }: ModelIdentity,
-  { network, scaler, targets }: ModelNumbers,
+  { network, scaler, scores }: Learner,
   classes: readonly string[],
-  learned: number,
+  learnedBefore: number,
 ): TensorFile {
   const { inputs: D, hidden: H, outputs: K } = config;
   const { weights1, bias1, weights2, bias2 } = readParameters(network);
@@ -109,27 +73,18 @@ function describeModel(
       ['layer1.bias', { shape: [H], data: bias1 }],
       ['layer2.weight', { shape: [K, H], data: weights2 }],
       ['layer2.bias', { shape: [K], data: bias2 }],
-      ...statisticsTensors('scaler', scaler),
-      ...(targets === undefined ? [] : statisticsTensors('target', targets.statistics)),
+      ['scaler.count', { shape: [D], data: scaler.count.slice() }],
+      ['scaler.mean', { shape: [D], data: scaler.mean.slice() }],
+      ['scaler.m2', { shape: [D], data: scaler.m2.slice() }],
     ]),
     metadata: {
       [KEY.format]: FORMAT_VERSION,
       [KEY.arithmetic]: ARITHMETIC_VERSION,
       [KEY.config]: JSON.stringify({ inputs: inputNames, ...meaningOf(config) }),
       [KEY.classes]: JSON.stringify(classes),
-      [KEY.learned]: String(learned),
-      ...(targets === undefined ? {} : { [KEY.targets]: JSON.stringify(targets.names) }),
+      [KEY.learned]: String(learnedBefore + scores[SCORE.learned]),
     },
   };
-}
-
-function statisticsTensors(name: string, { count, mean, m2 }: Statistics): [string, Tensor][] {
-  const shape = [count.length];
-  return [
-    [`${name}.count`, { shape, data: count.slice() }],
-    [`${name}.mean`, { shape, data: mean.slice() }],
-    [`${name}.m2`, { shape, data: m2.slice() }],
-  ];
 }
 
 /** What must be the same for the weights to mean the same. */
