@@ -6,5 +6,6 @@ import { isMainThread } from 'node:worker_threads';
 import { runCommand } from './cli/command.ts';
 
 export { learnStream } from './learn/task.ts';
+export { followLeader, learnOffline, scoreOffline } from './learn/offline-task.ts';
 
 if (isMainThread) process.exitCode = await runCommand(process.argv.slice(2));

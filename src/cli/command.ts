@@ -16,6 +16,7 @@ const HELP = `edgeloop ${VERSION}: a serial sensor stream trains a two-layer net
   edgeloop record PORT         keep what a board sends, byte by byte
   edgeloop replay DIR          play a recording, as rows or as a port
   edgeloop status              how a running model does; label, freeze, unfreeze and relearn control it
+  edgeloop train FILE          learn from a CSV file or a recording, and say how good the result is
   edgeloop trace               the published run of the original Edge Computing Engine, to the digit
   edgeloop --help | --version  (and edgeloop COMMAND --help)
 `;
@@ -88,6 +89,8 @@ function dispatch(command: string, args: string[]): Promise<number> | number {
     case 'relearn':
     case 'status':
       return import('./control.ts').then(({ control }) => control(command, args));
+    case 'train':
+      return import('./train.ts').then(({ train }) => train(args));
     case 'trace':
       return trace(args);
     case 'virtual-board': // the demo's other half; it starts it itself

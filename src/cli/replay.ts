@@ -74,7 +74,11 @@ export async function replay(args: string[]): Promise<number> {
 }
 
 /** What the command line says, else what is kept with the recording. */
-function formatOf(directory: string, list: string | undefined, label: string | undefined): InputFormat {
+export function formatOf(
+  directory: string,
+  list: string | undefined,
+  label: string | undefined,
+): InputFormat {
   const described = describeRecording(directory);
   if (list === undefined && described.columns === undefined) {
     throw usage(`${directory}: expected --columns, since none are kept with this recording`);

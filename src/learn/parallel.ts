@@ -25,7 +25,11 @@ import {
   writeParameters,
 } from '../engine/network.ts';
 import { mulberry32 } from '../engine/random.ts';
-import { type Leader, type TeamParts, follow, openLeader, readyOf } from '../engine/team.ts';
+import { type Leader, type TeamParts, openLeader, readyOf } from '../engine/team.ts';
+import { type FollowTask, followLeader } from './follow.ts';
+
+// The pool loads its tasks from this very module.
+export { followLeader } from './follow.ts';
 
 /** Jobs that may wait for a thread of the pool. */
 const POOL_QUEUE_MAX = 10_000;
@@ -40,18 +44,32 @@ export function openTrainingPool(threads = availableParallelism()): Piscina {
   });
 }
 
-export interface FollowTask {
-  readonly config: NetworkConfig;
-  readonly parts: Network['parts'];
-  readonly team: TeamParts;
-  readonly memory: WebAssembly.Memory;
-  /** 1, 2, ... */
-  readonly worker: number;
-}
-
-/** Task of the pool: a follower, until the team is dismissed. */
-export function followLeader({ config, parts, team, memory, worker }: FollowTask): void {
-  follow(memory, openNetwork(memory.buffer, config, parts), team, worker);
+/**
+ * Starts the followers and waits until they are there. Whoever calls `openLeader` then, on any thread, leads them.
+ * @param pool   loads `followLeader` from its module, and has a free thread for every follower
+ * @param memory the arena of `network` and of `team` (`planTeam`), which says how many workers there are
+ * @returns `dismissed` settles when the leader has dismissed them all
+ * @throws if a follower cannot start; others may be waiting for a leader then, and the pool is to be destroyed
+ */
+export async function startFollowers(
+  pool: Piscina,
+  memory: WebAssembly.Memory,
+  { config, parts }: Network,
+  team: TeamParts,
+): Promise<{ dismissed: Promise<unknown> }> {
+  const count = team.followers.length;
+  assert(count <= pool.options.maxThreads, 'more followers than the pool has threads');
+  const tasks = team.followers.map((_, index): Promise<void> => {
+    const task: FollowTask = { config, parts, team, memory, worker: index + 1 };
+    return pool.run(task, { name: followLeader.name });
+  });
+  const dismissed = Promise.all(tasks);
+  const ready = readyOf(memory, team);
+  for (let there = Atomics.load(ready, 0); there < count; there = Atomics.load(ready, 0)) {
+    const wait = Atomics.waitAsync(ready, 0, there);
+    if (wait.async) await Promise.race([wait.value, dismissed]);
+  }
+  return { dismissed };
 }
 
 export class LearningTeam {
@@ -70,20 +88,8 @@ export class LearningTeam {
     network: Network,
     team: TeamParts,
   ): Promise<LearningTeam> {
-    const { config, parts } = network;
-    const count = team.followers.length;
-    assert(count <= pool.options.maxThreads, 'more followers than the pool has threads');
-    const tasks = team.followers.map((_, index): Promise<void> => {
-      const task: FollowTask = { config, parts, team, memory, worker: index + 1 };
-      return pool.run(task, { name: followLeader.name });
-    });
-    const followers = Promise.all(tasks);
-    const ready = readyOf(memory, team);
-    for (let there = Atomics.load(ready, 0); there < count; there = Atomics.load(ready, 0)) {
-      const wait = Atomics.waitAsync(ready, 0, there);
-      if (wait.async) await Promise.race([wait.value, followers]);
-    }
-    return new LearningTeam(openLeader(memory, network, team), followers);
+    const followers = await startFollowers(pool, memory, network, team);
+    return new LearningTeam(openLeader(memory, network, team), followers.dismissed);
   }
 
   private constructor(leader: Leader, followers: Promise<unknown>) {
