@@ -78,6 +78,7 @@ export interface Config {
     readonly everyMs: number;
     readonly onChange: boolean;
   };
+  readonly control: { readonly name: string };
   readonly stream: { readonly ringRows: number };
   readonly store: { readonly weights: string; readonly saveEverySeconds: number };
 }
@@ -289,6 +290,12 @@ export const OPTIONS: Readonly<Record<string, Option>> = {
   'output.frame': flag('send the prediction to the board as an edgeloop frame, instead of a line', false),
   'output.everyMs': integer(10, 3_600_000, 'least time between two of them, in milliseconds', 100),
   'output.onChange': flag('send one only when the predicted class is another one than last sent', true),
+  'control.name': {
+    about: 'of the model, by which `edgeloop label --model NAME` and its kin find it',
+    default: 'default',
+    expected: 'a word of up to 32 letters, digits, - and _',
+    accepts: (value) => typeof value === 'string' && /^[\w-]{1,32}$/.test(value),
+  },
   'stream.ringRows': {
     about: 'rows that may wait for the learner',
     default: 4096,

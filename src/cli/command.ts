@@ -17,6 +17,7 @@ const HELP = `edgeloop ${VERSION}: a serial sensor stream trains a two-layer net
   edgeloop replay DIR          play a recording, as rows or as a port
   edgeloop status              how a running model does; label, freeze, unfreeze and relearn control it
   edgeloop train FILE          learn from a CSV file or a recording, and say how good the result is
+  edgeloop eval FILE.csv       the file as if it were a stream: predict, score, then learn each row
   edgeloop trace               the published run of the original Edge Computing Engine, to the digit
   edgeloop --help | --version  (and edgeloop COMMAND --help)
 `;
@@ -91,6 +92,8 @@ function dispatch(command: string, args: string[]): Promise<number> | number {
       return import('./control.ts').then(({ control }) => control(command, args));
     case 'train':
       return import('./train.ts').then(({ train }) => train(args));
+    case 'eval':
+      return import('./eval.ts').then(({ evaluate }) => evaluate(args));
     case 'trace':
       return trace(args);
     case 'virtual-board': // the demo's other half; it starts it itself

@@ -7,7 +7,15 @@ import { LiveTrainer, type NamedAnswer } from '../service/trainer.ts';
 import type { StreamOptions } from './command.ts';
 import { Ending } from './ending.ts';
 import { Screen } from './screen.ts';
-import { describeStart, shortStatusLine, statusLine, summaryDocument, summaryText } from './words.ts';
+import {
+  count,
+  describeStart,
+  reportText,
+  shortStatusLine,
+  statusLine,
+  summaryDocument,
+  summaryText,
+} from './words.ts';
 
 const STATUS_EVERY_MS = 1000;
 
@@ -29,6 +37,7 @@ export async function runStream(config: Config, options: StreamOptions): Promise
       {
         onEnd: (error) => ending.end(error),
         onNotice: (text) => screen.print(`${text}\n`),
+        describe: (status) => `${count(status.rows)} rows, ${reportText(status)}`,
         ...(options.output
           ? { onAnswer: printAnswer, answersWanted: () => !process.stdout.writableNeedDrain }
           : {}),

@@ -1,7 +1,7 @@
 /** What a run looks like in words, and as a document. */
 import type { Config } from '../config.ts';
 import type { ModelConfig } from '../learn/model.ts';
-import type { RaceReport } from '../learn/report.ts';
+import type { DriftReport, ModelReport, RaceReport } from '../learn/report.ts';
 import type { Drops, LiveTrainer, Status, Summary } from '../service/trainer.ts';
 import { inputCount } from '../stream/inputs.ts';
 import { scoreWords } from './score-words.ts';
@@ -95,31 +95,38 @@ function rateOf({ link }: Status, rowsPerSecond: number): string {
   return link.path === null ? 'port away' : `${rowsPerSecond.toFixed(0)} rows/s`;
 }
 
-export function summaryText(summary: Summary, seconds: number): string {
-  const { rows, learned, skipped, dropped, run, race, drift, anomaly } = summary;
-  const reasons = Object.entries(dropped)
-    .filter(([, lines]) => lines > 0)
-    .map(([reason, lines]) => `${reason} ${count(lines)}`);
+/** What a model has done, in a few lines. */
+export function reportText({ learned, skipped, scores, race, drift, anomaly }: ModelReport): string {
   const lines = [
-    `${count(rows)} rows, ${count(learned)} learned${skipped > 0 ? `, ${count(skipped)} steps skipped` : ''}; this run took ${seconds.toFixed(1)} s.`,
-    ...scoreWords(summary.scores).trimEnd().split('\n'),
-    ...(race === null ? [] : [raceWords(race)]),
-    ...(drift === null || drift.count === 0
-      ? []
-      : [
-          `The stream has changed ${count(drift.count)} times: the loss went from ${measure(drift.lossBefore)} to ${measure(drift.lossAfter)} at the last.`,
-        ]),
-    ...(anomaly?.calibration ? [anomaly.calibration.words] : []),
-    `dropped  ${total(dropped)}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`,
-    `cost     ${microseconds(run.stepNs)} per row, ${heapWords(summary)} bytes of heap, ${run.heap.gcEvents} collections`,
-    `weights  ${summary.weights}`,
+    `${count(learned)} learned${skipped > 0 ? `, ${count(skipped)} steps skipped` : ''}.`,
+    ...scoreWords(scores).trimEnd().split('\n'),
+    ...(race === null ? [] : [`  ${raceWords(race)}`]),
+    ...(drift === null || drift.count === 0 ? [] : [`  ${driftWords(drift)}`]),
+    ...(anomaly?.calibration ? [`  ${anomaly.calibration.words}`] : []),
   ];
   return `${lines.join('\n')}\n`;
 }
 
+function driftWords({ count: times, lossBefore, lossAfter }: DriftReport): string {
+  const often = times === 1 ? 'once' : `${count(times)} times`;
+  return `The stream has changed ${often}; the last time the loss went from ${measure(lossBefore)} to ${measure(lossAfter)}.`;
+}
+
+export function summaryText(summary: Summary, seconds: number): string {
+  const { rows, dropped, run } = summary;
+  const reasons = Object.entries(dropped)
+    .filter(([, lines]) => lines > 0)
+    .map(([reason, lines]) => `${reason} ${count(lines)}`);
+  const lines = [
+    `  dropped           ${total(dropped)}${reasons.length > 0 ? ` (${reasons.join(', ')})` : ''}`,
+    `  cost              ${microseconds(run.stepNs)} per row, ${heapWords(summary)} bytes of heap, ${run.heap.gcEvents} collections`,
+    `  weights           ${summary.weights}`,
+  ];
+  return `${count(rows)} rows, the last of them in a run of ${seconds.toFixed(1)} s; ${reportText(summary)}${lines.join('\n')}\n`;
+}
+
 function raceWords({ answering, candidates, changes, ended, replaced }: RaceReport): string {
-  const racing = candidates.filter(({ learns }) => learns).length;
-  const why = ended ? 'the race has ended' : `the smallest loss of ${racing + 1} candidates of late`;
+  const why = ended ? 'the race has ended' : `the smallest loss of ${candidates.length} candidates of late`;
   const failed = replaced > 0 ? `, ${count(replaced)} diverged and were replaced` : '';
   return `The ${answering} answers: ${why} (it changed ${count(changes)} times${failed}).`;
 }

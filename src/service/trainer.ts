@@ -18,6 +18,9 @@ import { type ModelIdentity, loadModel, saveModel } from '../store/weights.ts';
 import { ANSWER_KIND } from '../serial/answer-frame.ts';
 import { inputNames } from '../stream/inputs.ts';
 import { modelConfigOf } from './model-config.ts';
+import { handlersOf } from './control-commands.ts';
+import { ControlSocket } from './control-socket.ts';
+import { RunningModel } from './running-model.ts';
 import { Replies, type ReplyCounts } from './replies.ts';
 
 /** How often the learner's answers are looked for: the latency added on their way out. */
@@ -77,6 +80,8 @@ export interface TrainerEvents {
   onNotice(text: string): void;
   /** The answer to each row, if somebody wants them. */
   onAnswer?: (answer: NamedAnswer) => void;
+  /** The words of `edgeloop status`. */
+  describe?: (status: Status) => string;
   /** While this says no, answers wait; those that find no room are counted as lost. */
   answersWanted?: () => boolean;
 }
@@ -93,6 +98,7 @@ export class LiveTrainer {
   readonly #identity: ModelIdentity;
   readonly #weights: string;
   #link: DurableLink | undefined;
+  #control: ControlSocket | undefined;
   readonly #replies: Replies;
   #saving: NodeJS.Timeout | undefined;
   #answering: NodeJS.Timeout | undefined;
@@ -168,6 +174,7 @@ export class LiveTrainer {
     this.#ended = true;
     clearInterval(this.#saving);
     clearInterval(this.#answering);
+    await this.#control?.close();
     await this.#link?.close();
     const task = await this.#session.stop();
     if (task === undefined) throw new Error('the learner was never started');
@@ -194,6 +201,7 @@ export class LiveTrainer {
       onEnd: end,
     });
     this.#session.start().catch(end);
+    this.#control = await this.#openControl(config, events);
     const save = async (): Promise<void> => {
       const model = await this.#session.snapshot();
       // A full disk must not end what is being learned: say so and try again at the next interval.
@@ -203,6 +211,17 @@ export class LiveTrainer {
     this.#answersWanted = events.answersWanted ?? this.#answersWanted;
     if (this.#session.answers) this.#answering = setInterval(() => this.#takeAnswers(), ANSWERS_EVERY_MS);
     this.#saving = setInterval(() => void save().catch(end), config.store.saveEverySeconds * 1000);
+  }
+
+  /** Other programs may set labels, freeze and ask; where there is no place for a socket the run goes on without. */
+  async #openControl(config: Config, events: TrainerEvents): Promise<ControlSocket | undefined> {
+    const handlers = handlersOf(new RunningModel(this, this.#session, this.#labels, events.describe));
+    const options = { model: config.control.name, handlers, topics: [] };
+    const onFault = (error: Error): void => events.onNotice(`A command failed: ${error.message}`);
+    return ControlSocket.open({ ...options, onFault }).catch((error: Error) => {
+      events.onNotice(`No control socket: ${error.message}`);
+      return undefined;
+    });
   }
 
   #end(error: Error): void {
