@@ -1,7 +1,7 @@
 /**
  * Where the control socket of a running model lies, and which ones there are:
  *
- *     $RUNTIME_DIRECTORY             systemd's, for the service itself
+ *     $RUNTIME_DIRECTORY             systemd's, for the service itself; where it is set, no other is looked in
  *     $XDG_RUNTIME_DIR/edgeloop      a user's session
  *     <tmp>/edgeloop-<uid>           neither: a directory of our own, mode 0700
  *     /run/edgeloop                  only to look in: the service's, seen from a terminal
@@ -54,8 +54,10 @@ export function socketPlaces(model: string | undefined, environment: Environment
 
 /** For the sentence that says where nothing was found. */
 export function lookedIn(environment: Environment): string[] {
-  const candidates = [runtimeDirectory(environment), sessionDirectory(environment), privateDirectory()];
-  return [...new Set([...candidates, SERVICE_DIRECTORY])].filter((path) => path !== undefined);
+  const runtime = runtimeDirectory(environment);
+  if (runtime !== undefined) return [runtime];
+  const session = sessionDirectory(environment);
+  return [...(session === undefined ? [] : [session]), privateDirectory(), SERVICE_DIRECTORY];
 }
 
 function fileName(model: string): string {

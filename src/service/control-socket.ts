@@ -20,6 +20,9 @@ import { Connection, type Params, type Request } from './control-connection.ts';
 import { type Environment, socketPath } from './control-paths.ts';
 
 const CONNECTIONS_MAX = 16;
+/** Those too many are told so, half as many again at a time; beyond that they are closed without a word. */
+const REFUSED_MAX = CONNECTIONS_MAX / 2;
+const REFUSED_MS = 1000;
 const IDLE_MS = 30_000;
 /** A command takes effect between two rows; if it has not by then, the learner is stuck. */
 const HANDLER_MS_MAX = 10_000;
@@ -62,6 +65,8 @@ export class ControlSocket {
     this.#options = options;
     // Half open: who sends a request and shuts its side, as `nc` does, still gets the answer.
     this.#server = createServer({ allowHalfOpen: true }, (socket) => this.#accept(socket));
+    this.#server.maxConnections = CONNECTIONS_MAX + REFUSED_MAX;
+    this.#server.on('drop', () => (this.counts.refused += 1));
   }
 
   /** @throws EdgeloopError when another process answers there, or the socket cannot be made */
@@ -99,12 +104,7 @@ export class ControlSocket {
 
   #accept(socket: Socket): void {
     if (this.#connections.size >= CONNECTIONS_MAX) {
-      this.counts.refused += 1;
-      socket.on('error', () => socket.destroy());
-      const message = `expected at most ${CONNECTIONS_MAX} connections at a time, got one more. Try again later.`;
-      socket.end(`${JSON.stringify({ ok: false, code: 'ELOOP_CONTROL', message })}\n`, () =>
-        socket.destroy(),
-      );
+      this.#refuse(socket);
       return;
     }
     this.counts.connections += 1;
@@ -116,6 +116,16 @@ export class ControlSocket {
     const connection = new Connection(socket, owner, this.#options.idleMs ?? IDLE_MS);
     this.#connections.add(connection);
     void connection.serve().finally(() => this.#connections.delete(connection));
+  }
+
+  /** Says so once the request has come: before that, who writes it would find a closed pipe instead of the sentence. */
+  #refuse(socket: Socket): void {
+    this.counts.refused += 1;
+    const message = `expected at most ${CONNECTIONS_MAX} connections at a time, got one more. Try again later.`;
+    const line = `${JSON.stringify({ ok: false, code: 'ELOOP_CONTROL', message })}\n`;
+    const close = (): void => void socket.destroy();
+    socket.on('error', close).on('end', close).setTimeout(REFUSED_MS, close);
+    socket.once('data', () => socket.end(line, close));
   }
 
   #answer({ command, params }: Request, connection: Connection): Promise<object> {

@@ -10,6 +10,13 @@ let sequence = 1000;
 const took = async (): Promise<{ sequence: number }> => ({ sequence: (sequence += 1) });
 let label: string | null = null;
 
+/** On the heap and beside it, where buffers are. */
+function heldBytes(): number {
+  globalThis.gc!();
+  const { heapUsed, external } = process.memoryUsage();
+  return heapUsed + external;
+}
+
 const toy: ControlledModel = {
   label: (name) => {
     label = name;
@@ -24,8 +31,7 @@ const toy: ControlledModel = {
   unfreeze: took,
   relearn: took,
   status: async () => {
-    globalThis.gc?.();
-    const document = { label, heapBytes: process.memoryUsage().heapUsed, counts: control.counts };
+    const document = { label, memoryBytes: heldBytes(), counts: control.counts };
     return { sequence, words: `label ${label}\u001b[2J\n`, document };
   },
 };
