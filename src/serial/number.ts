@@ -114,9 +114,10 @@ function scanLong(bytes: Uint8Array, start: number, end: number, mark: number): 
     exponent += exponentOf(bytes, exponentStart, exponentEnd);
     at = exponentEnd;
   }
-  const magnitude = scaleByPowerOfTen(mantissa, exponent);
-  if (Math.fround(magnitude) === Infinity) return NO_NUMBER;
-  parsed[0] = negative ? -magnitude : magnitude;
+  parsed[0] = mantissa;
+  scaleParsed(exponent);
+  if (Math.fround(parsed[0]) === Infinity) return NO_NUMBER;
+  if (negative) parsed[0] = -parsed[0];
   return at;
 }
 
@@ -139,15 +140,15 @@ function exponentOf(bytes: Uint8Array, start: number, end: number): number {
   return negative ? -exponent : exponent;
 }
 
-function scaleByPowerOfTen(mantissa: number, exponent: number): number {
-  let value = mantissa;
+/** Multiplies parsed[0] by 10^exponent, in place: where it is not inlined, a double in or out would be boxed. */
+function scaleParsed(exponent: number): void {
   let remaining = Math.abs(exponent);
-  while (remaining > 0 && value !== 0 && value !== Infinity) {
+  while (remaining > 0 && parsed[0] !== 0 && parsed[0] !== Infinity) {
     const power = POWERS_OF_TEN[Math.min(remaining, POWER_MAX)];
-    value = exponent < 0 ? value / power : value * power;
+    if (exponent < 0) parsed[0] /= power;
+    else parsed[0] *= power;
     remaining -= POWER_MAX;
   }
-  return value;
 }
 
 function scanNan(bytes: Uint8Array, start: number, end: number): number {
