@@ -2,7 +2,7 @@
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
 import type { InputFormat } from '../serial/decoder.ts';
-import { DIALECTS, SEPARATORS, TIME_UNITS } from '../serial/dialects.ts';
+import { DIALECTS, SEPARATORS, TELEPLOT_STAMP, TIME_UNITS } from '../serial/dialects.ts';
 import { describeRecording } from '../store/recording.ts';
 import type { Cut } from '../store/segments.ts';
 import { checkColumns, parseColumns } from './columns.ts';
@@ -17,6 +17,8 @@ export const REPLAY_HELP = `edgeloop replay DIR [options]
 
   --columns A,B,C  names of the cells of a line, the label's among them (those kept with the recording)
   --label NAME     which of the columns holds the class
+  --time NAME      which of them holds the board's clock, or "stamp" for Teleplot's own
+  --unit UNIT      of that clock: us, ms or s (ms)
   --speed N|full   1: as it was recorded, 10: ten times as fast (full; 1 with --pty)
 
   --pty            print the path of a tty instead and play the bytes into it: as soon as another program has
@@ -30,6 +32,8 @@ const FORMATS = [...DIALECTS, 'frames'] as const;
 const OPTIONS = {
   columns: { type: 'string' },
   label: { type: 'string' },
+  time: { type: 'string' },
+  unit: { type: 'string' },
   speed: { type: 'string' },
   pty: { type: 'boolean', default: false },
   wait: { type: 'string' },
@@ -56,7 +60,7 @@ export async function replay(args: string[]): Promise<number> {
   }
   const [directory] = positionals;
   if (values.pty) {
-    requireWithout('--pty', values, ['columns', 'label']);
+    requireWithout('--pty', values, ['columns', 'label', 'time', 'unit']);
     await replayIntoPty({
       directory,
       speed: parseSpeed(values.speed ?? '1'),
@@ -67,7 +71,7 @@ export async function replay(args: string[]): Promise<number> {
   } else {
     requireWithout('no --pty', values, ['wait', 'linger']);
     const speed = parseSpeed(values.speed ?? 'full');
-    const format = formatOf(directory, values.columns, values.label);
+    const format = withClock(formatOf(directory, values.columns, values.label), values.time, values.unit);
     await replayRows({ directory, format, speed, onCut: sayCut });
   }
   return EXIT.ok;
@@ -97,6 +101,25 @@ export function formatOf(
     // Other columns than those of the recording may not have it.
     time: time === undefined || (list !== undefined && !columns.includes(time)) ? undefined : time,
     timeUnit: TIME_UNITS.find((known) => known === timeUnit),
+  };
+}
+
+/** @throws EdgeloopError ELOOP_CONFIG */
+function withClock(format: InputFormat, time: string | undefined, unit: string | undefined): InputFormat {
+  const timeUnit = TIME_UNITS.find((known) => known === unit);
+  if (unit !== undefined && timeUnit === undefined) {
+    throw usage(`--unit: expected one of ${TIME_UNITS.join(', ')}, got "${unit}"`);
+  }
+  const { columns, label } = format;
+  const candidates =
+    format.format === 'teleplot' ? [TELEPLOT_STAMP] : columns.filter((name) => name !== label);
+  if (time !== undefined && !candidates.includes(time)) {
+    throw usage(`--time: expected one of ${candidates.join(', ')}, got "${time}"`);
+  }
+  return {
+    ...format,
+    ...(time === undefined ? {} : { time }),
+    ...(timeUnit === undefined ? {} : { timeUnit }),
   };
 }
 

@@ -1,13 +1,14 @@
 /** `edgeloop sniff`: listens to a board, says what it prints and why one thinks so, and writes the config for it. */
 import { parseArgs } from 'node:util';
 import { EXIT, EdgeloopError } from '../errors.ts';
-import type { TextFormat } from '../serial/dialects.ts';
 import { BAUD_RATE_MAX, BAUD_RATE_MIN, isBaudRate } from '../config.ts';
 import { type BaudTrial, USUAL_BAUD_RATES, searchBaudRate, trialText } from '../serial/baud-search.ts';
 import { Hearing } from '../serial/hearing.ts';
 import { SerialLink } from '../serial/link.ts';
 import type { RowRate } from '../serial/rate.ts';
-import { type Recognition, type StreamKind, recognise } from '../serial/recognise.ts';
+import type { InputFormat } from '../serial/decoder.ts';
+import { DESCRIBED_WITHIN_MS, type RecognisedFormat, recogniseFormat } from '../serial/recognise-format.ts';
+import type { StreamKind } from '../serial/recognise.ts';
 import { parseDuration } from './duration.ts';
 
 export const SNIFF_HELP = `edgeloop sniff PORT [options] > edgeloop.toml
@@ -38,20 +39,20 @@ export async function sniff(args: string[]): Promise<number> {
     process.stdout.write(SNIFF_HELP);
     return EXIT.ok;
   }
-  const { baudRate, trials, recognition } = await listen(options);
+  const heard = await listen(options);
+  const { recognition, format, ...found } = heard;
   process.stdout.write(
     options.json
-      ? `${JSON.stringify({ port: options.port, baudRate, trials, ...recognition })}\n`
-      : recognitionText(options.port, baudRate, recognition, trials),
+      ? `${JSON.stringify({ port: options.port, ...found, ...recognition, format })}\n`
+      : recognitionText(options.port, heard),
   );
-  return recognition.format === undefined && recognition.kind !== 'frames' ? EXIT.failed : EXIT.ok;
+  return format === undefined && recognition.kind !== 'frames' ? EXIT.failed : EXIT.ok;
 }
 
-interface Heard {
+interface Heard extends RecognisedFormat {
   readonly baudRate: number;
   /** Rates that were tried after noise was heard at the given one, that one first. */
   readonly trials: readonly BaudTrial[];
-  readonly recognition: Recognition;
 }
 
 async function listen({ port, baudRate, forMs }: SniffOptions): Promise<Heard> {
@@ -61,26 +62,28 @@ async function listen({ port, baudRate, forMs }: SniffOptions): Promise<Heard> {
     { onBytes: (bytes, count) => hearing.take(bytes, count), onGone: (error) => hearing.fail(error) },
   );
   try {
-    const recognition = recognise(await hearing.listen({ forMs }));
-    if (recognition.kind !== 'noise') return { baudRate, trials: [], recognition };
-    const [heard] = recognition.because;
+    const first = await hear(hearing, forMs);
+    if (first.recognition.kind !== 'noise') return { baudRate, trials: [], ...first };
+    const [heard] = first.recognition.because;
     const trials: BaudTrial[] = [{ baudRate, sounds: 'noise', heard }];
     const found = await searchBaudRate(link, hearing, baudRate, (trial) => trials.push(trial));
-    if (found === undefined) return { baudRate, trials, recognition };
-    return { baudRate: found, trials, recognition: recognise(await hearing.listen({ forMs })) };
+    if (found === undefined) return { baudRate, trials, ...first };
+    return { baudRate: found, trials, ...(await hear(hearing, forMs)) };
   } finally {
     await link.close();
   }
 }
 
+/** Frames may have to be listened to for longer than was asked for, until they describe themselves. */
+async function hear(hearing: Hearing, forMs: number): Promise<RecognisedFormat> {
+  const heard = recogniseFormat(await hearing.listen({ forMs }));
+  if (heard.recognition.kind !== 'frames' || heard.format !== undefined) return heard;
+  return recogniseFormat(await hearing.listen({ forMs: DESCRIBED_WITHIN_MS }));
+}
+
 /** The findings as comments, then the config: all of it is TOML. */
-export function recognitionText(
-  port: string,
-  baudRate: number,
-  recognition: Recognition,
-  trials: readonly BaudTrial[] = [],
-): string {
-  const { kind, format, because, bytes, rows, dropped, rate } = recognition;
+function recognitionText(port: string, { baudRate, trials, recognition, format }: Heard): string {
+  const { kind, because, bytes, rows, dropped, rate } = recognition;
   const findings = [`${port} at ${baudRate} baud, ${bytes.toLocaleString('en-US')} bytes: ${describe(kind)}`];
   for (const trial of trials) findings.push(`- ${trialText(trial)}`);
   for (const reason of because) findings.push(`- ${reason}`);
@@ -122,7 +125,7 @@ function describeRate(rate: RowRate | undefined): string {
   return `${rowsPerSecond.toFixed(digits)} rows per second, jitter ${jitterMs.toFixed(1)} ms (median), ${pauses}`;
 }
 
-function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
+function advice(kind: StreamKind, format: InputFormat | undefined): string[] {
   if (kind === 'silence') {
     return [
       'Check the cable and that the sketch prints; some boards print only after a reset. Try --for 10s.',
@@ -133,6 +136,9 @@ function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
       `None of the usual rates gave text or frames: ${USUAL_BAUD_RATES.join(', ')}. Give the number in the sketch's ` +
         'Serial.begin with --baud; look at the cable, and that both sides share a ground.',
     ];
+  if (kind === 'frames' && format === undefined) {
+    return ['They did not describe themselves: if they are edgeloop frames, try --for 10s.'];
+  }
   if (kind === 'unknown') return ['Try --for 10s. Each row should be one line with all its numbers.'];
   if (format !== undefined && format.label === undefined) {
     return [
@@ -143,7 +149,7 @@ function advice(kind: StreamKind, format: TextFormat | undefined): string[] {
 }
 
 /** What differs from the defaults, as TOML. */
-function configText(port: string, baudRate: number, format: TextFormat): string {
+function configText(port: string, baudRate: number, format: InputFormat): string {
   const { columns, label, separator, pattern, time, timeUnit = 'ms' } = format;
   const hasSeparator = ['numbers', 'csv'].includes(format.format) || separator !== 'any';
   return [

@@ -5,13 +5,11 @@ import { DurableLink } from '../serial/durable-link.ts';
 import type { InputFormat } from '../serial/decoder.ts';
 import { searchBaudRate, trialText } from '../serial/baud-search.ts';
 import { Hearing } from '../serial/hearing.ts';
-import { type RecognisedFormat, recogniseFormat } from '../serial/recognise-format.ts';
+import { DESCRIBED_WITHIN_MS, type RecognisedFormat, recogniseFormat } from '../serial/recognise-format.ts';
 import type { Recognition } from '../serial/recognise.ts';
 
 /** From the first byte on: enough rows of any board that is worth learning from. */
 const LISTEN_MS = 2000;
-/** Frames are described every five seconds. */
-const LISTEN_FRAMES_MS = 6000;
 
 export interface RecognisedInput {
   readonly config: Config;
@@ -94,7 +92,7 @@ class Ear {
       ({ recognition, format } = await this.#hear(LISTEN_MS));
     }
     if (recognition.kind === 'frames' && format === undefined) {
-      ({ recognition, format } = await this.#hear(LISTEN_FRAMES_MS));
+      ({ recognition, format } = await this.#hear(DESCRIBED_WITHIN_MS));
     }
     if (format === undefined) throw unknownError(recognition, this.path);
     return { format, because: [...trials, ...recognition.because] };

@@ -67,20 +67,21 @@ describe.concurrent('a board of any dialect', () => {
       // Two rows at once, as if they had waited; the clock wraps, and the board is reset once.
       for (let i = 0; i < 2; i++, row++) {
         const us = row < reset ? (4_294_000_000 + 5000 * row) % 2 ** 32 : 5000 * (row - reset);
-        pty.write(`{"us":${us},"x":${row},"state":"on"}\n`);
+        pty.write(`${us},${row},on\n`);
       }
     }, ROW_EVERY_MS);
-    const program = new Program(['record', pty.path, '--for', '4s', '--out', out], folder.path);
+    const program = new Program(['record', pty.path, '--out', out], folder.path);
     await program.prints(/^Recording/);
     reset = row + 100;
-    const ended = await program.ended;
+    const isOver = (): boolean => row >= reset + 200;
+    while (!isOver()) await new Promise((resolve) => setTimeout(resolve, 10));
+    const ended = await program.kill('SIGTERM');
     clearInterval(timer);
     await pty.close();
     expect(ended.status, ended.stderr).toBe(0);
-    const [first, second] = await Promise.all([
-      run(['replay', out], folder.path),
-      run(['replay', out], folder.path),
-    ]);
+    const clock = ['--columns', 'us,x,state', '--label', 'state', '--time', 'us', '--unit', 'us'];
+    const replay = () => run(['replay', out, ...clock], folder.path);
+    const [first, second] = await Promise.all([replay(), replay()]);
     expect(first.stderr).toMatch(/; the board began anew, 1 times\./);
     expect(second.stdout).toBe(first.stdout);
     const rows = first.stdout
@@ -97,9 +98,13 @@ describe.concurrent('a board of any dialect', () => {
       run(['sniff', path, '--for', '3s'], folder.path),
     );
     expect(stderr).toBe('');
-    if (dialect === 'frames') expect(stdout).toMatch(/edgeloop frames/);
-    else expect(stdout).toMatch(new RegExp(`format = "${dialect}"`));
+    expect(stdout).toMatch(new RegExp(`format = "${dialect}"`));
     if (NAMED.has(dialect) && dialect !== 'frames') expect(stdout).toContain('label = "state"');
+    if (dialect !== 'frames') return;
+    expect(stdout).toMatch(
+      /# - the board describes them: ax, ay, az, .*; classes off, on; 1000 rows per second/,
+    );
+    expect(stdout).toContain('columns = ["ax", "ay", "az", "gx", "gy", "gz", "label"]');
   });
 });
 

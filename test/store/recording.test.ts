@@ -98,6 +98,8 @@ describe('a recording', () => {
       baudRate: 9600,
       columns: ['x', 'y'],
       label: 'y',
+      time: 'x',
+      timeUnit: 'us',
       format: 'numbers',
     };
     await write(READS, { description: { ...known, startedAt: 7, more: [1] } as never });
