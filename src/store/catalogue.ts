@@ -14,7 +14,6 @@ import { type PlacedEvent, readEvents } from './journal.ts';
 const CATALOGUE_VERSION = 1;
 
 const SCHEMA = `
-  PRAGMA user_version = ${CATALOGUE_VERSION};
   CREATE TABLE events (
     session TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL,
     detail TEXT NOT NULL, PRIMARY KEY (session, n)
@@ -112,10 +111,14 @@ export class Catalogue {
     return rows.toReversed().map((row) => ({ ...row, detail: parseDetail(row.detail) }) as PlacedEvent);
   }
 
-  /** Puts in what the journal has, giving way to other work of the thread in between. */
-  async rebuild(journal: string, checkpoints: string): Promise<void> {
+  /**
+   * Puts in what the journal has, giving way to other work of the thread in between. Only then it is one that `open`
+   * takes for whole.
+   */
+  async rebuild(journal: string, checkpoints: string, isWanted: () => boolean = () => true): Promise<void> {
     const events = readEvents(journal);
     for (let done = false; !done;) {
+      if (!isWanted()) return;
       this.#database.exec('BEGIN');
       for (const endMs = performance.now() + SLICE_MS; performance.now() < endMs && !done;) {
         const { value } = events.next();
@@ -126,6 +129,7 @@ export class Catalogue {
       await new Promise((resolve) => setImmediate(resolve));
     }
     this.indexCheckpoints(checkpoints);
+    this.#database.exec(`PRAGMA user_version = ${CATALOGUE_VERSION}`);
   }
 
   close(): void {

@@ -28,7 +28,6 @@ export interface JournalOptions {
   readonly columns: number;
   /** How long the model has been learning. */
   readonly runSeconds: () => number;
-  readonly onFailure: (error: EdgeloopError) => void;
 }
 
 export class JournalWriter {
@@ -54,8 +53,12 @@ export class JournalWriter {
       this.segments.at(-1)!.first ??= this.#batchFirst!;
       this.#batchFirst = undefined;
     });
-    segments.onFailure = options.onFailure;
     this.#noteSegment();
+  }
+
+  /** Called once, when the disk fails. */
+  set onFailure(callback: (error: EdgeloopError) => void) {
+    this.#segments.onFailure = callback;
   }
 
   /** Begins a session; it is on the disk on return. @throws EdgeloopError ELOOP_STORE */
@@ -66,7 +69,10 @@ export class JournalWriter {
       description,
       syncEveryMs: Infinity,
     });
-    await segments.sync();
+    await segments.sync().catch(async (error: EdgeloopError) => {
+      await segments.close().catch(() => {}); // it fails as the sync has
+      throw error;
+    });
     return new JournalWriter(segments, description, options);
   }
 
