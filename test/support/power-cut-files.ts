@@ -76,6 +76,11 @@ class Directory {
   }
 }
 
+/** @param directories that are there and keep files */
+export function openDisk(directories: readonly string[]): ReadonlyMap<string, Directory> {
+  return new Map(directories.map((path) => [path, new Directory(path)]));
+}
+
 export class PowerCutFiles implements Files {
   /** Resolves when the power is gone. */
   readonly off: Promise<void>;
@@ -85,28 +90,33 @@ export class PowerCutFiles implements Files {
   readonly #random: () => number;
   readonly #cutAt: number;
   readonly #turnOff: () => void;
-  readonly #directories = new Map<string, Directory>();
+  readonly #disk: ReadonlyMap<string, Directory>;
   readonly #open = new Set<OpenFile>();
 
   /**
-   * @param directories that are there and keep files
-   * @param cutAt  the power goes during this operation; that and what comes after is never answered
+   * @param disk   where files are kept; as an earlier life of the program left it if that ended without a cut
+   * @param cutAt  the end comes during this operation; that and what comes after is never answered
    */
-  constructor(directories: readonly string[], cutAt: number, random: () => number) {
+  constructor(disk: ReadonlyMap<string, Directory>, cutAt: number, random: () => number) {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.off = promise;
     this.#turnOff = resolve;
     this.#cutAt = cutAt;
     this.#random = random;
-    for (const path of directories) this.#directories.set(path, new Directory(path));
+    this.#disk = disk;
+  }
+
+  /** The end of the program, not of the power: the system has all that it has taken. */
+  async kill(): Promise<void> {
+    this.isOff = true;
+    await this.quiet();
+    for (const file of this.#open) await file.close();
   }
 
   /** Makes the real directories what the disk has after the cut. */
   async cut(): Promise<void> {
-    this.isOff = true;
-    await this.quiet();
-    for (const file of this.#open) await file.close();
-    for (const directory of this.#directories.values()) directory.cut(this.#random);
+    await this.kill();
+    for (const directory of this.#disk.values()) directory.cut(this.#random);
   }
 
   /** @returns when the disk has done all that was asked of it, and what followed from that */
@@ -176,11 +186,11 @@ export class PowerCutFiles implements Files {
   }
 
   syncDirectory(path: string): Promise<void> {
-    return this.#step(() => this.#directories.get(path)?.sync());
+    return this.#step(() => this.#disk.get(path)?.sync());
   }
 
   #at(path: string): Directory {
-    return this.#directories.get(dirname(path))!;
+    return this.#disk.get(dirname(path))!;
   }
 
   /** The power may go before the operation or after it, but nobody hears of it. */

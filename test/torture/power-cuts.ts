@@ -3,16 +3,17 @@
  * on the disk, at random, during a start or in the middle of work. After each cut the state is compared with that of a
  * model that took the same records without any interruption.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { mulberry32 } from '../../src/engine/random.ts';
 import { SAFE_FROM, acknowledged, makeAcknowledged } from '../../src/store/acknowledged.ts';
+import { checkpointName, checkpointNumbers } from '../../src/store/checkpoints.ts';
 import { KEEPER_DEFAULTS, Keeper, type KeeperSettings } from '../../src/store/keeper.ts';
 import { ModelStore, pathsOf, sequenceOf } from '../../src/store/model-store.ts';
 import { READER, RingReader, RingWriter, makeRing } from '../../src/stream/ring.ts';
-import { PowerCutFiles } from '../support/power-cut-files.ts';
+import { PowerCutFiles, openDisk } from '../support/power-cut-files.ts';
 import { COLUMNS, Stream, newModel } from '../support/stored-model.ts';
 
 const RING_RECORDS = 256;
@@ -39,8 +40,11 @@ export interface PowerCutResult {
   readonly lostAcknowledged: number;
   /** Longest time before a cut of which nothing was found. */
   readonly lostMsMax: number;
-  /** Cuts during a start. */
+  /** Lives that ended before they had started. */
   readonly duringStart: number;
+  /** Kills between the cuts, and newest checkpoints in which a bit was changed. */
+  readonly kills: number;
+  readonly damaged: number;
   readonly problems: readonly string[];
 }
 
@@ -57,6 +61,11 @@ class Torture {
   lostAcknowledged = 0;
   lostMsMax = 0;
   duringStart = 0;
+  cuts = 0;
+  kills = 0;
+  damaged = 0;
+  #damaged = 0;
+  #disk: ReturnType<typeof openDisk> | undefined;
   /** When each record was published. */
   readonly publishedUs: number[] = [];
   safe = 0;
@@ -68,19 +77,40 @@ class Torture {
     this.sums.push(crc32(this.reference.arena));
   }
 
-  /** From one cut to the next. */
+  /** From one end to the next: a power cut, or now and then a kill, after which a power cut finds more to take. */
   async life(): Promise<void> {
     const paths = pathsOf(join(this.root, 'model'));
     await ModelStore.open(paths.root).then((store) => store.close()); // directories are there from the beginning
+    this.#disk ??= openDisk([paths.journal, paths.checkpoints]);
     const cutAt = 1 + Math.floor(this.random() ** 2 * 300);
-    const files = new PowerCutFiles([paths.journal, paths.checkpoints], cutAt, this.random);
+    const files = new PowerCutFiles(this.#disk, cutAt, this.random);
     let started = false;
     const work = this.#work(files, paths.root, () => (started = true));
     await Promise.race([files.off, work]);
     if (!files.isOff) await work; // it has thrown
     if (!started) this.duringStart += 1;
+    rmSync(join(paths.root, 'lock')); // of a process that is no more
+    if (this.random() < 0.2) {
+      await files.kill();
+      this.kills += 1;
+      return;
+    }
     await files.cut();
-    rmSync(join(paths.root, 'lock')); // of another boot
+    this.cuts += 1;
+    this.#disk = undefined;
+    if (this.random() < 0.1) this.#damageNewest(paths.checkpoints);
+  }
+
+  /** As long as the one before it is good, nothing may be lost by it. */
+  #damageNewest(directory: string): void {
+    const number = checkpointNumbers(readdirSync(directory)).at(-1) ?? 0;
+    if (number <= this.#damaged) return;
+    const path = join(directory, checkpointName(number));
+    const bytes = readFileSync(path);
+    bytes[Math.floor(this.random() * bytes.length)] ^= 1 << Math.floor(this.random() * 8);
+    writeFileSync(path, bytes);
+    this.#damaged = number;
+    this.damaged += 1;
   }
 
   async #work(files: PowerCutFiles, root: string, onStarted: () => void): Promise<void> {
@@ -155,14 +185,14 @@ export const PROMISED_MS = SETTINGS.commitMs;
 export async function runPowerCuts(cuts: number, seed: number): Promise<PowerCutResult> {
   const torture = new Torture(seed);
   try {
-    for (let cut = 0; cut < cuts; cut++) {
+    while (torture.cuts < cuts) {
       await torture.life().catch((error: Error) => {
-        throw new Error(`cut ${cut} of seed ${seed}: ${error.message}`, { cause: error });
+        throw new Error(`cut ${torture.cuts} of seed ${seed}: ${error.message}`, { cause: error });
       });
     }
-    const { different, lostAcknowledged, lostMsMax, duringStart, problems, sums } = torture;
-    const records = sums.length - 1;
-    return { powerCuts: cuts, records, different, lostAcknowledged, lostMsMax, duringStart, problems };
+    const { different, lostAcknowledged, lostMsMax, duringStart, kills, damaged, problems } = torture;
+    const counts = { powerCuts: torture.cuts, kills, damaged, duringStart, records: torture.sums.length - 1 };
+    return { ...counts, different, lostAcknowledged, lostMsMax, problems };
   } finally {
     rmSync(torture.root, { recursive: true });
   }
