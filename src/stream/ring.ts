@@ -184,6 +184,11 @@ export class RingWriter extends RingViews {
     return sequence;
   }
 
+  /** Records that would be accepted now: for a source that can wait. */
+  get room(): number {
+    return this.#lookForRoom() - (this.#gapUnrecorded ? 1 : 0);
+  }
+
   /** Sequence number that the next record will have. */
   get nextSequence(): number {
     return this.#nextHigh * TWO_POW_32 + (this.#nextLow >>> 0);

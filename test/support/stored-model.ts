@@ -3,9 +3,16 @@ import { ArenaPlan } from '../../src/engine/arena.ts';
 import { openKernels } from '../../src/engine/kernels.ts';
 import { type NetworkConfig, initialParameters, writeParameters } from '../../src/engine/network.ts';
 import { mulberry32 } from '../../src/engine/random.ts';
-import { openLearner, planLearner, startScores, takeGap, takeRow } from '../../src/learn/learner.ts';
+import {
+  type Learner,
+  openLearner,
+  planLearner,
+  startScores,
+  takeGap,
+  takeRow,
+} from '../../src/learn/learner.ts';
 import type { StoredModel } from '../../src/store/model-store.ts';
-import { NO_LABEL, RECORD, type RingWriter } from '../../src/stream/ring.ts';
+import { NO_LABEL, RECORD, type RingReader, type RingWriter } from '../../src/stream/ring.ts';
 
 export const COLUMNS = 6;
 
@@ -21,22 +28,30 @@ export const CONFIG: NetworkConfig = {
 
 export interface TestModel extends StoredModel {
   readonly memory: WebAssembly.Memory;
+  readonly learner: Learner;
 }
 
 /** A new model: every call gives the same bytes. */
 export function newModel(config: NetworkConfig = CONFIG): TestModel {
+  const model = openModel(undefined, config);
+  writeParameters(model.learner.network, initialParameters(config, mulberry32(1)));
+  startScores(model.learner);
+  return model;
+}
+
+/** @param shared the arena of a model that is there, left as it is; otherwise one of zeros */
+export function openModel(shared?: WebAssembly.Memory, config: NetworkConfig = CONFIG): TestModel {
   const plan = new ArenaPlan();
   const parts = planLearner(plan, config);
   const sequencePart = plan.int32('store.sequence', 2);
-  const memory = plan.allocate();
+  const memory = shared ?? plan.allocate();
   const learner = openLearner(memory.buffer, config, parts);
   const engine = openKernels(memory, learner.network);
   const taken = new Int32Array(memory.buffer, sequencePart.offset, 2);
-  writeParameters(learner.network, initialParameters(config, mulberry32(1)));
-  startScores(learner);
   return {
     identity: { arithmetic: '1', config },
     memory,
+    learner,
     arena: new Uint8Array(memory.buffer, 0, plan.sizeBytes),
     sequenceOffset: sequencePart.offset,
     apply(kind, _flags, datum, sequence, _timeUs, values) {
@@ -46,6 +61,14 @@ export function newModel(config: NetworkConfig = CONFIG): TestModel {
       taken[1] = Math.floor(sequence / 2 ** 32);
     },
   };
+}
+
+/** Has the model take the oldest record of the ring that it has not taken. */
+export function takeFromRing(model: StoredModel, reader: RingReader, row: Float32Array): void {
+  const slot = reader.slot();
+  for (let column = 0; column < COLUMNS; column++) row[column] = reader.values[slot * COLUMNS + column];
+  model.apply(reader.kind(slot), 0, reader.datum(slot), reader.sequence(slot), reader.timeUs(slot), row);
+  reader.release();
 }
 
 /** Not among the kinds that the store knows. */

@@ -14,7 +14,7 @@ import { KEEPER_DEFAULTS, Keeper, type KeeperSettings } from '../../src/store/ke
 import { ModelStore, pathsOf, sequenceOf } from '../../src/store/model-store.ts';
 import { READER, RingReader, RingWriter, makeRing } from '../../src/stream/ring.ts';
 import { PowerCutFiles, openDisk } from '../support/power-cut-files.ts';
-import { COLUMNS, Stream, newModel } from '../support/stored-model.ts';
+import { COLUMNS, Stream, newModel, takeFromRing } from '../support/stored-model.ts';
 
 const RING_RECORDS = 256;
 const STEP_US = 10_000;
@@ -121,6 +121,7 @@ class Torture {
     const start = await store.begin(model);
     const ring = makeRing(COLUMNS, RING_RECORDS, start.sequence + 1, [READER.learner, READER.keeper]);
     const [writer, learner] = [new RingWriter(ring), new RingReader(ring)];
+    const row = new Float32Array(COLUMNS);
     const words = makeAcknowledged();
     const keeper = await Keeper.start(start, SETTINGS, {
       files,
@@ -145,10 +146,7 @@ class Torture {
       if (this.random() < 0.05) keeper.work(); // the keeper may be ahead of the learner
       // Or the learner is behind: it takes some of what there is.
       for (let left = Math.ceil(this.random() * learner.available()); left > 0; left--) {
-        const slot = learner.slot();
-        const values = learner.values.slice(slot * COLUMNS, (slot + 1) * COLUMNS);
-        model.apply(learner.kind(slot), 0, learner.datum(slot), learner.sequence(slot), 0, values);
-        learner.release();
+        takeFromRing(model, learner, row);
       }
       keeper.work();
       this.safe = acknowledged(new Int32Array(words), SAFE_FROM.powerCut);
