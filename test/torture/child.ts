@@ -43,20 +43,26 @@ export interface ChildOptions {
   readonly ringRecords: number;
   /** Every fdatasync and fsync takes so much longer. */
   readonly syncDelayMs: number;
+  /** What is measured is measured from then on, when the threads are there; halfway a checkpoint is asked for. */
+  readonly measureAfterMs?: number;
 }
 
 export interface ChildResult {
   readonly sequence: number;
   readonly sha256: string;
-  /** Longest time between two turns of the main thread's loop, beyond the pause that it makes itself. */
-  readonly mainPauseMs: number;
+  readonly measured: Measured;
   /** Longest time between a record's publication and its being learned. */
   readonly learnerPauseMs: number;
-  /** Bytes that the process caused to be written to a disk, by its own account; and those of its values. */
-  readonly writtenBytes: number;
-  readonly valueBytes: number;
   readonly keeper: KeeperResult;
   readonly notices: readonly string[];
+}
+
+export interface Measured {
+  /** Longest turn of the main thread's loop, without the pause that it makes itself. */
+  readonly mainPauseMs: number;
+  /** Bytes that the process caused to be written to a disk, by the system's account; and those of the values sent. */
+  readonly writtenBytes: number;
+  readonly valueBytes: number;
 }
 
 interface LearnTask {
@@ -64,12 +70,13 @@ interface LearnTask {
   readonly memory: WebAssembly.Memory;
   readonly snapshot: SharedArrayBuffer;
   readonly clockZeroUs: number;
+  readonly measureAfterMs: number;
 }
 
 const nowUs = (): number => Number(process.hrtime.bigint() / 1000n);
 
 /** Task of the pool: learns until the stop flag is set. @returns the longest pause in ms */
-export function learn({ ring, memory, snapshot, clockZeroUs }: LearnTask): number {
+export function learn({ ring, memory, snapshot, clockZeroUs, measureAfterMs }: LearnTask): number {
   const model = openModel(memory);
   const reader = new RingReader(ring);
   const copy = new Uint8Array(snapshot);
@@ -79,7 +86,8 @@ export function learn({ ring, memory, snapshot, clockZeroUs }: LearnTask): numbe
     const signal = Atomics.load(reader.control, CONTROL.signal);
     const stop = Atomics.load(reader.control, CONTROL.stop) === 1;
     for (let left = reader.available(); left > 0; left--) {
-      pauseUs = Math.max(pauseUs, nowUs() - clockZeroUs - reader.timeUs(reader.slot()));
+      const timeUs = reader.timeUs(reader.slot());
+      if (timeUs > 1000 * measureAfterMs) pauseUs = Math.max(pauseUs, nowUs() - clockZeroUs - timeUs);
       takeFromRing(model, reader, row);
     }
     serveSnapshot(reader.control, ASKER.keeper, model.arena, copy);
@@ -123,7 +131,14 @@ async function main(options: ChildOptions): Promise<void> {
   const snapshot = new SharedArrayBuffer(model.arena.length);
   const clockZeroUs = nowUs() - performance.now() * 1000;
   const { memory, sequenceOffset } = model;
-  const learning = pool.run({ ring, memory, snapshot, clockZeroUs }, { name: learn.name }) as Promise<number>;
+  const task: LearnTask = {
+    ring,
+    memory,
+    snapshot,
+    clockZeroUs,
+    measureAfterMs: options.measureAfterMs ?? 0,
+  };
+  const learning = pool.run(task, { name: learn.name }) as Promise<number>;
   const notices: string[] = [];
   const keeper = new KeeperClient(
     start,
@@ -141,9 +156,8 @@ async function main(options: ChildOptions): Promise<void> {
         : pool.run(task, { name: keepModel.name, transferList }),
   );
   keeper.addEvent('started');
-  const writtenBefore = writtenBytes();
   const writer = new RingWriter(ring);
-  const mainPauseMs = await send(options, writer, keeper);
+  const measured = await send(options, writer, keeper);
   Atomics.store(writer.control, CONTROL.stop, 1);
   signalReader(writer.control);
   const learnerPauseMs = await learning;
@@ -153,30 +167,31 @@ async function main(options: ChildOptions): Promise<void> {
   const result: ChildResult = {
     sequence: writer.nextSequence - 1,
     sha256: createHash('sha256').update(model.arena.slice()).digest('hex'),
-    mainPauseMs,
+    measured,
     learnerPauseMs,
-    writtenBytes: writtenBytes() - writtenBefore,
-    valueBytes: 4 * COLUMNS * (writer.nextSequence - 1 - start.sequence),
     keeper: kept,
     notices,
   };
   say(`done ${JSON.stringify(result)}`);
 }
 
-/** The source: at its pace, and no faster than there is room. @returns the longest pause in ms */
-async function send(options: ChildOptions, writer: RingWriter, keeper: KeeperClient): Promise<number> {
+/** The source: at its pace, and no faster than there is room. */
+async function send(options: ChildOptions, writer: RingWriter, keeper: KeeperClient): Promise<Measured> {
+  const { from, until, recordsPerSecond, measureAfterMs = 0 } = options;
   const stream = new Stream(options.seed);
-  let said = 0;
-  let pauseMs = 0;
   const startedMs = performance.now();
   // Records that were learned already are sent again, and known by their numbers.
-  let next = options.from;
+  let next = from;
   if (next > writer.nextSequence)
     throw new Error(`record ${writer.nextSequence} was acknowledged and is lost`);
-  while (next <= options.until) {
+  let said = 0;
+  let mainPauseMs = 0;
+  let before: { writtenBytes: number; next: number } | undefined;
+  let halfway = from + (until - from) / 2;
+  while (next <= until) {
     const beforeMs = performance.now();
-    const due = options.from + ((beforeMs - startedMs) * options.recordsPerSecond) / 1000;
-    for (let room = writer.room; next <= Math.min(due, options.until); next++) {
+    const due = from + ((beforeMs - startedMs) * recordsPerSecond) / 1000;
+    for (let room = writer.room; next <= Math.min(due, until); next++) {
       if (next < writer.nextSequence) continue;
       if (room-- <= 0) break;
       stream.push(writer, Math.floor(performance.now() * 1000));
@@ -185,11 +200,19 @@ async function send(options: ChildOptions, writer: RingWriter, keeper: KeeperCli
     const safe = keeper.acknowledged(SAFE_FROM.crash);
     if (safe !== said) say(`safe ${safe}`);
     said = safe;
-    const workedMs = performance.now() - beforeMs;
+    if (before) mainPauseMs = Math.max(mainPauseMs, performance.now() - beforeMs);
     await sleep(2);
-    if (beforeMs - startedMs > 1000) pauseMs = Math.max(pauseMs, performance.now() - beforeMs - 2, workedMs);
+    if (before) mainPauseMs = Math.max(mainPauseMs, performance.now() - beforeMs - 2);
+    if (!before && beforeMs > measureAfterMs) before = { writtenBytes: writtenBytes(), next };
+    if (next > halfway) keeper.checkpoint();
+    if (next > halfway) halfway = Infinity;
   }
-  return pauseMs;
+  const since = before ?? { writtenBytes: 0, next: from };
+  return {
+    mainPauseMs,
+    writtenBytes: writtenBytes() - since.writtenBytes,
+    valueBytes: 4 * COLUMNS * (next - since.next),
+  };
 }
 
 function writtenBytes(): number {
