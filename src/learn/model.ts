@@ -337,6 +337,11 @@ export function standingLabel({ state }: Model): number {
   return state[STATE.label] - 1;
 }
 
+/** Byte in the arena where that number stands: two u32, low first. */
+export function sequenceOffset({ parts }: ModelPlan): number {
+  return parts.own.state.offset + 4 * STATE.sequenceLow;
+}
+
 /** Sequence number of the record taken last; exact up to 2^53. */
 export function lastSequence({ state }: Model): number {
   return state[STATE.sequenceHigh] * 4_294_967_296 + (state[STATE.sequenceLow] >>> 0);

@@ -111,7 +111,7 @@ export class RunningModel implements ControlledModel {
 
   #put(kind: number, datum: number): TookEffect {
     const { ring } = this.#session;
-    const sequence = ring.pushControl(kind, datum, Math.floor(performance.now() * 1000));
+    const sequence = ring.pushDatum(kind, datum, Math.floor(performance.now() * 1000));
     if (sequence < 0) throw refused('the learner is behind by a whole ring of rows. Try again in a moment.');
     ring.publish();
     return { sequence };

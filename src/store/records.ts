@@ -32,7 +32,7 @@ const TWO_POW_32 = 4_294_967_296;
 export type RecordSink = (head: Int32Array, values: Uint32Array) => void;
 
 export class RecordBatch {
-  readonly #columns: number;
+  readonly columns: number;
   readonly #payload: Uint8Array;
   readonly #view: DataView;
   readonly #seal: (payload: Uint8Array) => void;
@@ -53,7 +53,7 @@ export class RecordBatch {
     if (columns > COLUMNS_MAX || bytesMax < bytesMin || bytesMax > PAYLOAD_BYTES_MAX) {
       throw new RangeError(`a batch of ${bytesMax} bytes for ${columns} columns`);
     }
-    this.#columns = columns;
+    this.columns = columns;
     this.#payload = new Uint8Array(bytesMax);
     this.#view = new DataView(this.#payload.buffer);
     this.#seal = seal;
@@ -70,7 +70,7 @@ export class RecordBatch {
     const timeUs = heads[base + HEAD.timeHigh] * TWO_POW_32 + (heads[base + HEAD.timeLow] >>> 0);
     if (this.#end > HEAD_BYTES) {
       const follows = sequence === this.#nextSequence && timeUs >= this.#timeUs;
-      const fits = this.#end + RECORD_BYTES_MAX + 4 * this.#columns <= this.#payload.length;
+      const fits = this.#end + RECORD_BYTES_MAX + 4 * this.columns <= this.#payload.length;
       if (!follows || !fits) this.flush();
     }
     if (this.#end === HEAD_BYTES) this.#begin(sequence, timeUs);
@@ -102,7 +102,7 @@ export class RecordBatch {
     if (parts & PART.flags) view.setInt32((at += 4) - 4, flags, true);
     if (parts & PART.datum) view.setInt32((at += 4) - 4, datum, true);
     if (values !== null) {
-      for (let i = 0; i < this.#columns; i++, at += 4) view.setUint32(at, values[first + i], true);
+      for (let i = 0; i < this.columns; i++, at += 4) view.setUint32(at, values[first + i], true);
     }
     this.#kind = kind;
     this.#flags = flags;

@@ -15,6 +15,7 @@ import fs from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { threadId } from 'node:worker_threads';
 import { EdgeloopError } from '../errors.ts';
+import { syncDirectory } from './files.ts';
 
 /** The calls on one path: the last of them, and the content that waits for its turn, if one does. */
 interface Queue {
@@ -73,19 +74,6 @@ async function writeDurably(temporary: string, bytes: Uint8Array): Promise<void>
     await file.sync();
   } finally {
     await file.close();
-  }
-}
-
-/** Makes names in the directory as lasting as the files behind them. */
-export async function syncDirectory(directory: string): Promise<void> {
-  const handle = await fs.open(directory, 'r');
-  try {
-    await handle.sync();
-  } catch (error) {
-    // Some network and user-space file systems cannot sync a directory: then there is no more to be had.
-    if ((error as NodeJS.ErrnoException).code !== 'EINVAL') throw error;
-  } finally {
-    await handle.close();
   }
 }
 

@@ -10,12 +10,11 @@
  * - A file that was there before is never touched.
  */
 import { randomBytes } from 'node:crypto';
-import fs, { type FileHandle } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { getSystemErrorMessage } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { EdgeloopError } from '../errors.ts';
-import { syncDirectory } from './replace-file.ts';
+import { type Files, type OpenFile, systemFiles } from './files.ts';
 import {
   AT,
   CRC_BYTES,
@@ -43,12 +42,13 @@ export interface SegmentWriterOptions {
   readonly description: object;
   /** A segment ends before it would grow above this (16 MiB). */
   readonly segmentBytesMax?: number;
-  /** Written data is synced when it is this old. */
+  /** Written data is synced when it is this old; Infinity: only when `sync` is called. */
   readonly syncEveryMs?: number;
   /** Size of each of the two buffers. The default holds four seconds of 1 MB/s while a disk stalls. */
   readonly bufferBytes?: number;
   /** Random unless given. [16] */
   readonly session?: Uint8Array;
+  readonly files?: Files;
 }
 
 /** A place in a buffer from which on the bytes belong to the file of this number. */
@@ -77,6 +77,7 @@ export class SegmentWriter {
   bytesSynced = 0;
 
   readonly firstNumber: number;
+  readonly #files: Files;
   readonly #directory: string;
   readonly #stream: number;
   readonly #session: Uint8Array;
@@ -95,7 +96,7 @@ export class SegmentWriter {
   /** Every access to the disk, one after the other. */
   #chain: Promise<void> = Promise.resolve();
   #drainWaits = false;
-  #file: FileHandle | undefined;
+  #file: OpenFile | undefined;
   /** What is being written, for messages. */
   #path: string;
   #syncTimer: NodeJS.Timeout | undefined;
@@ -104,6 +105,7 @@ export class SegmentWriter {
 
   private constructor(options: SegmentWriterOptions, firstNumber: number) {
     const { segmentBytesMax = 16 * 1024 ** 2, syncEveryMs = 1000, bufferBytes = 4 * 1024 ** 2 } = options;
+    this.#files = options.files ?? systemFiles;
     this.#directory = resolve(options.directory);
     this.#path = this.#directory;
     this.#stream = options.stream;
@@ -124,7 +126,8 @@ export class SegmentWriter {
    */
   static async create(options: SegmentWriterOptions): Promise<SegmentWriter> {
     const directory = resolve(options.directory);
-    const names = await fs.readdir(directory).catch((cause: NodeJS.ErrnoException) => {
+    const files = options.files ?? systemFiles;
+    const names = await files.list(directory).catch((cause: NodeJS.ErrnoException) => {
       if (cause.code === 'ENOENT') return [];
       throw storeError(directory, cause);
     });
@@ -154,6 +157,23 @@ export class SegmentWriter {
     this.#putFrame(type, payload);
     this.#drainSoon();
     return true;
+  }
+
+  /** In hex. */
+  get session(): string {
+    return Buffer.from(this.#session).toString('hex');
+  }
+
+  /** Of the segment that the next frame goes into, unless it does not fit. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /** Bytes of a payload that `append` would take now. */
+  get room(): number {
+    const overhead = 2 * END_FRAME_BYTES + HEADER_BYTES + frameSize(this.#description);
+    const free = this.#filling.bytes.length - this.#filling.filled;
+    return Math.max(0, free - overhead - FRAME_HEAD_BYTES - CRC_BYTES);
   }
 
   /** Says anew what the stream is: now, and at the start of each further segment. @returns as `append` */
@@ -267,14 +287,15 @@ export class SegmentWriter {
     await this.#write(full.bytes, from, full.filled);
     full.filled = 0;
     full.starts = [];
+    if (this.#syncEveryMs === Infinity) return;
     this.#syncTimer ??= setTimeout(() => void this.sync().catch(() => {}), this.#syncEveryMs);
   }
 
   async #write(bytes: Uint8Array, start: number, end: number): Promise<void> {
     for (let from = start; from < end;) {
-      const { bytesWritten } = await this.#file!.write(bytes, from, end - from);
-      from += bytesWritten;
-      this.bytesWritten += bytesWritten;
+      const count = await this.#file!.write(bytes, from, end - from);
+      from += count;
+      this.bytesWritten += count;
     }
   }
 
@@ -285,11 +306,12 @@ export class SegmentWriter {
       this.#file = undefined;
     }
     this.#path = this.#directory;
-    const made = await fs.mkdir(this.#directory, { recursive: true, mode: 0o700 });
-    if (made !== undefined) await syncDirectory(dirname(made));
+    const files = this.#files;
+    const made = await files.makeDirectory(this.#directory);
+    if (made !== undefined) await files.syncDirectory(dirname(made));
     this.#path = join(this.#directory, segmentName(number));
-    this.#file = await fs.open(this.#path, 'wx', 0o600);
-    await syncDirectory(this.#directory);
+    this.#file = await files.create(this.#path);
+    await files.syncDirectory(this.#directory);
   }
 
   async #syncFile(): Promise<void> {

@@ -24,7 +24,7 @@ export const DESCRIPTION_BYTES_MAX = 65_536;
 /** What a segment holds. */
 export const STREAM = { recording: 1, journal: 2 } as const;
 
-export const FRAME = { description: 1, bytes: 2, records: 3, end: 4 } as const;
+export const FRAME = { description: 1, bytes: 2, records: 3, end: 4, event: 5 } as const;
 
 export interface SegmentHeader {
   readonly version: number;
@@ -74,12 +74,13 @@ export class SegmentReader {
   /**
    * Looks for segments; those made later are not read.
    * @param stream one of STREAM
+   * @param numbers those to read, ascending; all that are there unless given
    * @throws EdgeloopError ELOOP_FORMAT if there are none
    */
-  constructor(directory: string, stream: number) {
+  constructor(directory: string, stream: number, numbers?: readonly number[]) {
     this.directory = directory;
     this.#stream = stream;
-    this.#numbers = segmentNumbers(reading(directory, () => readdirSync(directory)));
+    this.#numbers = numbers ?? segmentNumbers(reading(directory, () => readdirSync(directory)));
     if (this.#numbers.length === 0) {
       throw formatError(directory, 'expected segments (0000000001.seg, ...), got none. Check the path.');
     }

@@ -1,16 +1,19 @@
 /**
- * The sample ring: one writer (the main thread, which moves bytes) and one reader (a learner on a pool thread)
- * share a fixed block of memory. A record is kind, 64-bit sequence number, 64-bit time, flags, a datum and values:
+ * The sample ring: one writer (the main thread, which moves bytes) and a few readers (a learner and a keeper, each on a
+ * pool thread) share a fixed block of memory. A record is kind, 64-bit sequence number, 64-bit time, flags, a datum and
+ * values:
  *
- *     control  Int32   | SIGNAL | STOP | WRITTEN | READ | SNAPSHOT_ASKED | SNAPSHOT_DONE | - | - |
+ *     control  Int32   | SIGNAL | STOP | WRITTEN | - | SNAPSHOT_ASKED | _DONE | CHECKPOINT_ASKED | _DONE | -  |
+ *     readers  Int32   | READ | ATTACHED | LATE | - |   x readers, each in a line of the cache of its own
  *     heads    Int32   | kind | flags | sequence lo | hi | time lo | hi | datum | - |   x capacity
  *     values   Float32 | value 0 .. value C − 1 |                                       x capacity
  *
  * Invariants
  * - WRITTEN and READ are the low words of sequence numbers and wrap at 2^32; only their difference counts, and it
  *   is never above the capacity (a power of two). The slot of a record is its sequence number modulo the capacity.
- * - A slot is written before WRITTEN passes it and left alone until READ has passed it, so that the reader never
- *   sees a record change.
+ * - A slot is written before WRITTEN passes it and left alone until READ of every attached reader has passed it, so
+ *   that no reader sees a record change. Space is bounded by the slowest of them; a reader that cannot keep up detaches,
+ *   and when it can again attaches at the head.
  * - A full ring refuses the *new* row. Refused rows, and an interruption of the stream, become one gap record, put in
  *   before the next accepted row.
  */
@@ -43,22 +46,39 @@ export const FREEZE = {
 /** The datum of a row without a label. */
 export const NO_LABEL = -1;
 
-/** Names of the Int32 slots that both threads watch. */
+/** Who reads; the number is the place among the readers. */
+export const READER = { learner: 0, keeper: 1 } as const;
+
+/** Names of the Int32 slots that all threads watch. */
 export const CONTROL = {
-  /** Counts everything the reader should look at; the reader waits on it. */
+  /** Counts everything a reader should look at; readers with nothing to do wait on it. */
   signal: 0,
-  /** 1: take what has been published, then end. */
+  /** 1: the learner takes what has been published, then ends. */
   stop: 1,
   /** Low word of the sequence number that the next record will have. */
   written: 2,
-  /** Low word of the sequence number that the reader will take next. */
-  read: 3,
-  /** Number of the snapshot that was last asked for, and of the one last made. */
+  /** Number of the snapshot that the main thread last asked for, and of the one last made for it. */
   snapshotAsked: 4,
   snapshotDone: 5,
+  /** The same for the keeper, whose snapshots go into a buffer of their own. */
+  checkpointAsked: 6,
+  checkpointDone: 7,
 } as const;
 
-const CONTROL_WORDS = 8;
+/** The words of one reader. */
+const SEAT = {
+  /** Low word of the sequence number that it will take next. */
+  read: 0,
+  /** 1: its unread records may not be written over. */
+  attached: 1,
+  /** Rises when half the ring waits for it: one that lets records gather waits on this one. */
+  late: 2,
+} as const;
+
+const READERS_MAX = 4;
+/** One line of a processor's cache, so that what one thread writes is not fetched by the others for nothing. */
+const LINE_WORDS = 16;
+const HEADS_START = LINE_WORDS * (1 + READERS_MAX);
 export const HEAD_WORDS = 8;
 /** The words of a record's head. */
 export const HEAD = {
@@ -72,7 +92,7 @@ export const HEAD = {
 } as const;
 const TWO_POW_32 = 4_294_967_296;
 
-/** What both threads need to lay their views over the same block. */
+/** What a thread needs to lay their views over the same block. */
 export interface RingLayout {
   readonly buffer: SharedArrayBuffer;
   /** Values per row. */
@@ -85,22 +105,39 @@ export interface RingLayout {
 
 /** Bytes of a ring with `capacity` records of `columns` values. */
 export function ringBytes(columns: number, capacity: number): number {
-  return 4 * (CONTROL_WORDS + capacity * (HEAD_WORDS + columns));
+  return 4 * (HEADS_START + capacity * (HEAD_WORDS + columns));
 }
 
-/** Takes the memory of a ring. @param capacity records, a power of two */
-export function makeRing(columns: number, capacity: number, firstSequence = 0): RingLayout {
+/**
+ * Takes the memory of a ring.
+ * @param capacity records, a power of two
+ * @param readers  who is attached from the start; others attach when they are there
+ */
+export function makeRing(
+  columns: number,
+  capacity: number,
+  firstSequence = 0,
+  readers: readonly number[] = [READER.learner],
+): RingLayout {
   if (capacity < 2 || (capacity & (capacity - 1)) !== 0) {
     throw new RangeError(`ring capacity: expected a power of two of at least 2, got ${capacity}`);
   }
   const buffer = new SharedArrayBuffer(ringBytes(columns, capacity));
-  const control = new Int32Array(buffer, 0, CONTROL_WORDS);
+  const control = new Int32Array(buffer, 0, HEADS_START);
   control[CONTROL.written] = firstSequence | 0;
-  control[CONTROL.read] = firstSequence | 0;
+  for (const reader of readers) {
+    control[seatOf(reader) + SEAT.read] = firstSequence | 0;
+    control[seatOf(reader) + SEAT.attached] = 1;
+  }
   return { buffer, columns, capacity, firstSequence };
 }
 
+function seatOf(reader: number): number {
+  return LINE_WORDS * (1 + reader);
+}
+
 class RingViews {
+  /** The control words, then those of the readers. */
   readonly control: Int32Array;
   readonly heads: Int32Array;
   /** Values of all slots; those of one slot start at `slot * columns`. */
@@ -110,9 +147,9 @@ class RingViews {
   protected readonly mask: number;
 
   constructor({ buffer, columns, capacity }: RingLayout) {
-    this.control = new Int32Array(buffer, 0, CONTROL_WORDS);
-    this.heads = new Int32Array(buffer, 4 * CONTROL_WORDS, capacity * HEAD_WORDS);
-    this.values = new Float32Array(buffer, 4 * (CONTROL_WORDS + capacity * HEAD_WORDS), capacity * columns);
+    this.control = new Int32Array(buffer, 0, HEADS_START);
+    this.heads = new Int32Array(buffer, 4 * HEADS_START, capacity * HEAD_WORDS);
+    this.values = new Float32Array(buffer, 4 * (HEADS_START + capacity * HEAD_WORDS), capacity * columns);
     this.columns = columns;
     this.capacity = capacity;
     this.mask = capacity - 1;
@@ -124,6 +161,8 @@ export class RingWriter extends RingViews {
   refused = 0;
   #refusedUnrecorded = 0;
   #gapUnrecorded = false;
+  /** Records that there is room for without looking at the readers again. */
+  #room = 0;
   #nextLow: number;
   #nextHigh: number;
 
@@ -141,18 +180,11 @@ export class RingWriter extends RingViews {
    * @returns whether there was room
    */
   pushRow(row: Float32Array, datum: number, timeUs: number): boolean {
-    const needed = this.#gapUnrecorded ? 2 : 1;
-    const taken = (this.#nextLow - Atomics.load(this.control, CONTROL.read)) | 0;
-    if (this.capacity - taken < needed) {
+    if (!this.#makeRoom(timeUs)) {
       this.refused += 1;
       this.#refusedUnrecorded += 1;
       this.#gapUnrecorded = true;
       return false;
-    }
-    if (this.#gapUnrecorded) {
-      this.#writeHead(RECORD.gap, this.#refusedUnrecorded, timeUs);
-      this.#refusedUnrecorded = 0;
-      this.#gapUnrecorded = false;
     }
     const slot = this.#writeHead(RECORD.row, datum, timeUs);
     this.values.set(row, slot * this.columns);
@@ -160,15 +192,24 @@ export class RingWriter extends RingViews {
   }
 
   /**
-   * Puts a record without values among the rows: label, undo, freeze or relearn.
-   * @returns its sequence number, or −1 while there is no room
+   * Puts a record without values among the rows: something that takes effect at this place. Visible after `publish`.
+   * @returns its sequence number, or -1 if there was no room
    */
-  pushControl(kind: number, datum: number, timeUs: number): number {
-    const taken = (this.#nextLow - Atomics.load(this.control, CONTROL.read)) | 0;
-    if (taken >= this.capacity) return -1;
-    const sequence = this.#nextHigh * TWO_POW_32 + (this.#nextLow >>> 0);
+  pushDatum(kind: number, datum: number, timeUs: number): number {
+    if (!this.#makeRoom(timeUs)) return -1;
+    const sequence = this.nextSequence;
     this.#writeHead(kind, datum, timeUs);
     return sequence;
+  }
+
+  /** Records that would be accepted now: for a source that can wait. */
+  get room(): number {
+    return this.#lookForRoom() - (this.#gapUnrecorded ? 1 : 0);
+  }
+
+  /** Sequence number that the next record will have. */
+  get nextSequence(): number {
+    return this.#nextHigh * TWO_POW_32 + (this.#nextLow >>> 0);
   }
 
   /** The next row does not follow the one before: a gap record goes before it. @param lost rows known to be missing */
@@ -177,11 +218,43 @@ export class RingWriter extends RingViews {
     this.#gapUnrecorded = true;
   }
 
-  /** Shows the reader everything written so far and wakes it. Once per batch of bytes, not per row. */
+  /** Shows the readers everything written so far and wakes them. Once per batch of bytes, not per row. */
   publish(): void {
-    if (Atomics.load(this.control, CONTROL.written) === this.#nextLow) return;
-    Atomics.store(this.control, CONTROL.written, this.#nextLow);
-    signalReader(this.control);
+    const { control } = this;
+    if (Atomics.load(control, CONTROL.written) === this.#nextLow) return;
+    Atomics.store(control, CONTROL.written, this.#nextLow);
+    signalReader(control);
+    for (let reader = 0; reader < READERS_MAX; reader++) {
+      if (2 * this.#unread(reader) < this.capacity) continue;
+      const late = seatOf(reader) + SEAT.late;
+      Atomics.add(control, late, 1);
+      Atomics.notify(control, late);
+    }
+  }
+
+  /** Room for one record, and puts a gap that is due before it. @returns whether there is room */
+  #makeRoom(timeUs: number): boolean {
+    const needed = this.#gapUnrecorded ? 2 : 1;
+    if (this.#room < needed) this.#room = this.#lookForRoom();
+    if (this.#room < needed) return false;
+    if (!this.#gapUnrecorded) return true;
+    this.#writeHead(RECORD.gap, this.#refusedUnrecorded, timeUs);
+    this.#refusedUnrecorded = 0;
+    this.#gapUnrecorded = false;
+    return true;
+  }
+
+  #lookForRoom(): number {
+    let unread = 0;
+    for (let reader = 0; reader < READERS_MAX; reader++) unread = Math.max(unread, this.#unread(reader));
+    return this.capacity - unread;
+  }
+
+  /** Records that the reader has not released; none if it is not attached. */
+  #unread(reader: number): number {
+    const seat = seatOf(reader);
+    if (Atomics.load(this.control, seat + SEAT.attached) === 0) return 0;
+    return (this.#nextLow - Atomics.load(this.control, seat + SEAT.read)) | 0;
   }
 
   #writeHead(kind: number, datum: number, timeUs: number): number {
@@ -194,6 +267,7 @@ export class RingWriter extends RingViews {
     this.heads[base + HEAD.timeLow] = (timeUs % TWO_POW_32) | 0;
     this.heads[base + HEAD.timeHigh] = Math.floor(timeUs / TWO_POW_32);
     this.heads[base + HEAD.datum] = datum;
+    this.#room -= 1;
     this.#nextLow = (this.#nextLow + 1) | 0;
     if (this.#nextLow === 0) this.#nextHigh += 1;
     return slot;
@@ -201,11 +275,34 @@ export class RingWriter extends RingViews {
 }
 
 export class RingReader extends RingViews {
+  /** Where this reader's LATE lies among the control words. */
+  readonly late: number;
+  readonly #seat: number;
   #nextLow: number;
 
-  constructor(layout: RingLayout) {
+  /** @param reader one of READER; each has one reader at a time */
+  constructor(layout: RingLayout, reader: number = READER.learner) {
     super(layout);
-    this.#nextLow = Atomics.load(this.control, CONTROL.read);
+    this.#seat = seatOf(reader);
+    this.late = this.#seat + SEAT.late;
+    this.#nextLow = Atomics.load(this.control, this.#seat + SEAT.read);
+  }
+
+  /** From now on nothing is kept for this reader. */
+  detach(): void {
+    Atomics.store(this.control, this.#seat + SEAT.attached, 0);
+  }
+
+  /** Takes part again, from the record that is published next. @returns the low word of its sequence number */
+  attach(): number {
+    const { control } = this;
+    const read = this.#seat + SEAT.read;
+    Atomics.store(control, read, Atomics.load(control, CONTROL.written));
+    Atomics.store(control, this.#seat + SEAT.attached, 1);
+    // The writer may have gone on unseen between the two; since the second it heeds this reader, whatever it reads.
+    this.#nextLow = Atomics.load(control, CONTROL.written);
+    Atomics.store(control, read, this.#nextLow);
+    return this.#nextLow;
   }
 
   /** Records published and not yet released. */
@@ -221,7 +318,7 @@ export class RingReader extends RingViews {
   /** Gives the oldest record's slot back to the writer. */
   release(): void {
     this.#nextLow = (this.#nextLow + 1) | 0;
-    Atomics.store(this.control, CONTROL.read, this.#nextLow);
+    Atomics.store(this.control, this.#seat + SEAT.read, this.#nextLow);
   }
 
   kind(slot: number): number {
@@ -252,7 +349,7 @@ export class RingReader extends RingViews {
   }
 }
 
-/** Tells the reader that there is something to look at: records, a stop, a snapshot asked for. */
+/** Tells readers that there is something to look at: records, a stop, a snapshot asked for. */
 export function signalReader(control: Int32Array): void {
   Atomics.add(control, CONTROL.signal, 1);
   Atomics.notify(control, CONTROL.signal);
