@@ -62,7 +62,9 @@ export function openModel(shared?: WebAssembly.Memory, config: ModelConfig = CON
     model,
     arena: model.bytes,
     sequenceOffset: sequenceOffset(plan),
-    apply(kind, _flags, datum, sequence, timeUs, values) {
+    // By the stream's own clock: what is sent again after a kill comes at another time, and is the same record.
+    apply(kind, _flags, datum, sequence, _timeUs, values) {
+      const timeUs = sequence * 1000;
       takeRecord(model, kind, datum, sequence | 0, Math.floor(sequence / 2 ** 32), timeUs, values, 0);
     },
   };
