@@ -5,7 +5,7 @@ import { type Pty, openPty } from '../../src/demo/pty.ts';
 import { cobsDecode } from '../../src/serial/cobs.ts';
 import { FrameEncoder } from '../../src/serial/frame-encoder.ts';
 import { decodeSafetensors } from '../../src/store/safetensors.ts';
-import { Program, temporaryFolder } from '../support/program.ts';
+import { Program, run, temporaryFolder } from '../support/program.ts';
 
 let folder: ReturnType<typeof temporaryFolder>;
 let pty: Pty;
@@ -136,6 +136,31 @@ describe('edgeloop run', () => {
       expect(probability).toBeLessThan(1);
       expect([null, 'off', 'on']).toContain(name);
     }
+  });
+
+  it('takes labels and freezing from another process, and says at which record they took effect', async () => {
+    const program = start('--json');
+    await until(() => /Starting with new weights/.test(program.stderr));
+    await pty.send(Buffer.from('\n1,2,off\n3,4,\n'));
+    await until(() => / [1-9]\d* rows\/s/.test(program.stderr));
+    const ask = async (...args: string[]) => {
+      const { status, stdout, stderr } = await run([...args, '--json'], folder.path);
+      expect(status, stderr).toBe(0);
+      return JSON.parse(stdout);
+    };
+    expect(await ask('label', 'on')).toMatchObject({ sequence: 2 });
+    await pty.send(Buffer.from('5,6,\n7,8,\n'));
+    let status = await ask('status');
+    for (let tries = 0; status.rows < 4 && tries < 50; tries++) status = await ask('status');
+    expect(status).toMatchObject({ rows: 4, labelled: 3, learned: 3, label: 'on', frozen: [] });
+    expect(await ask('label', '--undo')).toMatchObject({ label: 'on', from: 2 });
+    await ask('freeze', 'network');
+    await pty.send(Buffer.from('9,9,off\n'));
+    for (let tries = 0; status.rows < 5 && tries < 50; tries++) status = await ask('status');
+    expect(status).toMatchObject({ labelled: 4, learned: 3, label: null, frozen: ['network'] });
+    const refused = await run(['relearn'], folder.path);
+    expect(refused.stderr).toMatch(/ELOOP_CONTROL: relearn: expected an anomaly detector/);
+    expect((await program.kill('SIGTERM')).status).toBe(0);
   });
 
   it('sends the prediction back to the board, on change and no oftener than asked', async () => {

@@ -59,11 +59,12 @@ export class ChildProgram {
 
 export class Program extends ChildProgram {
   /**
-   * @param stateHome becomes $XDG_STATE_HOME
+   * @param stateHome becomes $XDG_STATE_HOME and $RUNTIME_DIRECTORY
    * @param user      to run as; undefined: the present one
    */
   constructor(args: readonly string[], stateHome: string, user?: { uid: number; gid: number }) {
-    const env = { ...process.env, XDG_STATE_HOME: stateHome, STATE_DIRECTORY: '' };
+    const own = { XDG_STATE_HOME: stateHome, STATE_DIRECTORY: '', RUNTIME_DIRECTORY: stateHome };
+    const env = { ...process.env, ...own };
     super(process.execPath, [ENTRY, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'], ...user });
   }
 }

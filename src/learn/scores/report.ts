@@ -44,7 +44,7 @@ export interface ClassShares {
   readonly balancedAccuracy: number | null;
   /** Cohen's kappa: 0 is what answering by the frequencies would give, 1 is all right. */
   readonly kappa: number | null;
-  /** Mean of F1 over the classes that came or were answered. */
+  /** Mean of F1 over the classes that came. */
   readonly f1Macro: number | null;
   readonly f1PerClass: readonly (number | null)[];
   /** Right answers on the first row after a change of label, where the label before is always wrong. */
@@ -143,7 +143,7 @@ function classShares(scores: Classification, window: number, competitor: number)
     accuracy: known(accuracy),
     balancedAccuracy: meanOfKnown(labels.map((count, k) => known(correct[k] / count))),
     kappa: known((accuracy - byChance) / (1 - byChance)),
-    f1Macro: meanOfKnown(f1PerClass),
+    f1Macro: meanOfKnown(f1PerClass.filter((_, k) => labels[k] > 0)),
     f1PerClass,
     accuracyAtChanges: known(scores.changesCorrect[place] / changes),
   };
