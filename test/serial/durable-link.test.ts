@@ -9,6 +9,9 @@ import { temporaryFolder } from '../support/program.ts';
 /** Unplugged and plugged in again this often; EDGELOOP_CYCLES=200 for the long run. */
 const CYCLES = Number(process.env.EDGELOOP_CYCLES ?? 20);
 
+/** What the port gave last. */
+const TEXT_CHARS = 4096;
+
 let folder: ReturnType<typeof temporaryFolder>;
 let pty: Pty | undefined;
 beforeEach(() => {
@@ -52,7 +55,10 @@ async function open(reopen = true): Promise<Watched> {
   const link = await DurableLink.open(
     { port: stableName(), baudRate: 115_200, reopen, readEveryMs: 0 },
     {
-      onBytes: (bytes, count) => (text += Buffer.from(bytes.slice(0, count)).toString('latin1')),
+      onBytes(bytes, count) {
+        const piece = Buffer.from(bytes.subarray(0, count)).toString('latin1');
+        text = `${text}${piece}`.slice(-TEXT_CHARS); // all of it would be what grows
+      },
       onOpen: (_, again) => told.push(again ? 'again' : 'open'),
       onAway: () => told.push('away'),
       onEnd: () => told.push('end'),

@@ -31,7 +31,26 @@ interface Dialect {
   print(id: number, x: number, y: number, state: string): string;
 }
 
+/** The board's clock in front. */
+const CLOCKED = { ...SHAPE, columns: ['ms', ...SHAPE.columns], time: 'ms' };
+
 const DIALECTS: readonly Dialect[] = [
+  {
+    name: 'numbers with a clock',
+    format: { ...CLOCKED, format: 'numbers' },
+    print: (id, x, y, state) => `${20 * id},${id},${x},${y},${state}`,
+  },
+  {
+    name: 'json with a clock',
+    format: { ...CLOCKED, format: 'json' },
+    print: (id, x, y, state) => JSON.stringify({ id, state, y, x, ms: 20 * id }),
+  },
+  {
+    name: 'teleplot with stamps',
+    format: { format: 'teleplot', time: 'stamp' },
+    print: (id, x, y, state) =>
+      `>id:${20 * id}:${id}\n>x:${20 * id}:${x}§g\n>y,w:${20 * id}:${y}\n>state:${20 * id}:${state}|t`,
+  },
   { name: 'numbers', format: { format: 'numbers' }, print: (id, x, y, state) => `${id},${x},${y},${state}` },
   {
     name: 'numbers with locale commas',
