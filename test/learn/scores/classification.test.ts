@@ -106,7 +106,7 @@ function naiveShares(
     accuracy,
     balancedAccuracy: mean(classes.filter((k) => came[k] > 0).map((k) => hit[k] / came[k])),
     kappa: (accuracy - chance) / (1 - chance),
-    f1Macro: mean(f1.filter((value) => value !== null)),
+    f1Macro: mean(classes.filter((k) => came[k] > 0).map((k) => f1[k] ?? 0)),
     f1PerClass: f1,
     accuracyAtChanges: weigh((i) => changed(i) && right(i)) / weigh(changed),
   };
