@@ -62,7 +62,7 @@ function howGood({ scores, anomaly }: Status, short: boolean): string {
     case 'classify': {
       const { accuracy, beside, changes, accuracyAtChanges } = scores.all;
       const [majority, lastLabel] = [share(beside.majority.accuracy), share(beside.lastLabel.accuracy)];
-      const atChanges = `${Math.round(changes * (accuracyAtChanges ?? 0))}/${Math.round(changes)}`;
+      const atChanges = `${(changes * (accuracyAtChanges ?? 0)).toFixed()}/${changes.toFixed()}`;
       return short
         ? `right ${share(accuracy)} (frequent ${majority}, before ${lastLabel}) changes ${atChanges}`
         : `right ${share(accuracy)} (most frequent ${majority}, same as before ${lastLabel}) | at changes ${atChanges}`;
@@ -149,7 +149,7 @@ function shortly({ scores }: Summary): Record<string, unknown> {
   if (scores.task !== 'classify') return {};
   const { accuracy, beside, changes, accuracyAtChanges } = scores.all;
   const baselines = { majority: beside.majority.accuracy, lastLabel: beside.lastLabel.accuracy };
-  return { accuracy, baselines, changes: Math.round(changes), accuracyAtChange: accuracyAtChanges };
+  return { accuracy, baselines, changes: Math.floor(changes + 0.5), accuracyAtChange: accuracyAtChanges };
 }
 
 /** Of the learner's thread, after its warm-up. */

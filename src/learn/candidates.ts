@@ -112,12 +112,9 @@ export interface Candidates extends Views<SharedParts> {
 }
 
 function networkConfig(config: CandidatesConfig): NetworkConfig {
-  const { inputs, hidden, outputs, activation, loss } = config;
-  return {
-    ...{ inputs, hidden, outputs, loss, hiddenActivation: activation },
-    outputActivation: 'identity',
-    learningRate: 0, // a paced step has its own
-  };
+  const { inputs, hidden, outputs, activation: hiddenActivation, loss } = config;
+  // A paced step has a rate of its own.
+  return { inputs, hidden, outputs, loss, hiddenActivation, outputActivation: 'identity', learningRate: 0 };
 }
 
 export function planCandidates(plan: ArenaPlan, config: CandidatesConfig): CandidatesParts {

@@ -44,7 +44,7 @@ function supervisedConfig(config: TaskConfig, names: readonly string[]): ModelCo
   const targets = task.targets.map((name) => names.indexOf(name));
   const classify = task.kind === 'classify';
   const list = learning.race === 'off' ? withoutRace(network.learningRate) : RACES[learning.race];
-  const delayUs = Math.round(task.labelDelaySeconds * US_PER_SECOND);
+  const delayUs = Math.floor(task.labelDelaySeconds * US_PER_SECOND);
   return {
     kind: 'supervised',
     inputs: inputsConfig(config, names, targets),
@@ -121,5 +121,5 @@ function rowsOfWindow({ windowRows, windowSeconds, rowsPerSecond }: Config['inpu
         'or give input.windowRows instead.',
     );
   }
-  return Math.max(1, Math.round(windowSeconds * rowsPerSecond));
+  return Math.max(1, Math.floor(windowSeconds * rowsPerSecond + 0.5));
 }

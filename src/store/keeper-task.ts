@@ -77,6 +77,7 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
     notify: (notice) => port.postMessage(notice),
     nowUs: () => Math.floor(Number(process.hrtime.bigint() / 1000n) - task.clockZeroUs),
   });
+  // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- `take` sets it, which `work` calls
   while (!isStopped) {
     const signal = Atomics.load(control, CONTROL.signal);
     const late = Atomics.load(control, keeper.late);
@@ -165,6 +166,7 @@ export class KeeperClient {
   }
 
   #post(note: Note): void {
+    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of threads has no origin
     this.#port.postMessage(note);
     signalReader(this.#control);
   }

@@ -301,7 +301,8 @@ async function makeDurably(files: Files, path: string): Promise<void> {
   try {
     const made = await files.makeDirectory(path);
     // Each name on the way to it.
-    for (let at = path; made !== undefined; at = dirname(at)) {
+    if (made === undefined) return;
+    for (let at = path; ; at = dirname(at)) {
       await files.syncDirectory(dirname(at));
       if (at === made) break;
     }

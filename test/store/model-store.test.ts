@@ -137,6 +137,7 @@ describe('a resumed model', () => {
 
   it('does not read its journal with another config or arithmetic', async () => {
     await threeRuns();
+    // oxlint-disable-next-line unicorn/consistent-function-scoping -- with the directory of each test
     const open = async (identity: object): Promise<string> => {
       const store = await ModelStore.open(directory);
       const model = { ...newModel(), identity: { ...newModel().identity, ...identity } };
@@ -225,6 +226,7 @@ describe('a directory', () => {
 
 describe('a directory with any damage', () => {
   /** Whatever is there afterwards is the state of an uninterrupted run at some moment, or a refusal. */
+  // oxlint-disable-next-line unicorn/consistent-function-scoping -- belongs to these tests alone
   async function expectSound(damaged: string): Promise<'as it was' | 'earlier' | 'refused'> {
     try {
       const { sequence, arena } = await resume(damaged);

@@ -82,7 +82,7 @@ export async function runChild(
 export async function runKills(
   kills: number,
   seed: number,
-  onProgress = (_: number) => {},
+  onProgress: (count: number) => void = () => {},
 ): Promise<KillResult> {
   const root = mkdtempSync(join(tmpdir(), 'edgeloop-kills-'));
   const random = mulberry32(seed);
@@ -140,10 +140,13 @@ async function compare(directory: string, seed: number, until: number, done: Chi
   const stored = newModel();
   await store.resume(stored);
   store.close();
-  const digest = (arena: Uint8Array): string => createHash('sha256').update(arena.slice()).digest('hex');
   const expected = digest(reference.arena);
   return {
     identical: done.sha256 === expected && digest(stored.arena) === expected,
     learnedTwice: Math.max(0, stored.model.counts[MODEL_COUNT.rows] - rows),
   };
+}
+
+function digest(arena: Uint8Array): string {
+  return createHash('sha256').update(arena.slice()).digest('hex');
 }

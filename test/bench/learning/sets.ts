@@ -111,9 +111,7 @@ function classes(name: SetName, table: Table, label: string, leftOut: readonly s
   return { name, ...task, columns: columns.length, values, labels, classes: words.length };
 }
 
-const AIR_COLUMNS = [
-  ...['PT08_S1_CO', 'PT08_S2_NMHC', 'PT08_S3_NOx', 'PT08_S4_NO2', 'PT08_S5_O3', 'T', 'RH', 'AH'],
-];
+const AIR_COLUMNS = 'PT08_S1_CO PT08_S2_NMHC PT08_S3_NOx PT08_S4_NO2 PT08_S5_O3 T RH AH'.split(' ');
 
 /** Rows in which all sensors and the target are there. */
 function airQuality(name: SetName, target: string): SensorSet {
