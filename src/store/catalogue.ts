@@ -146,6 +146,7 @@ function openSound(path: string): DatabaseSync {
       user_version: number;
     }[];
     if (check.quick_check !== 'ok' || version !== CATALOGUE_VERSION) throw new Error('not our catalogue');
+    database.exec(`PRAGMA user_version = ${CATALOGUE_VERSION}`); // whether it can be written
     database.prepare('SELECT session, n, kind, sequence, at, detail FROM events LIMIT 1').all();
     database
       .prepare('SELECT number, sequence, epoch, run_seconds, taken_at, bytes FROM checkpoints LIMIT 1')
