@@ -137,15 +137,14 @@ describe('a resumed model', () => {
 
   it('does not read its journal with another config or arithmetic', async () => {
     await threeRuns();
-    // oxlint-disable-next-line unicorn/consistent-function-scoping -- with the directory of each test
     const open = async (identity: object): Promise<string> => {
       const store = await ModelStore.open(directory);
       const model = { ...newModel(), identity: { ...newModel().identity, ...identity } };
       return refusal(store.resume(model).finally(() => store.close()));
     };
-    expect(await open({ config: { ...CONFIG, learningRate: 0.1 } })).toBe(
+    expect(await open({ config: { ...CONFIG, kind: 'anomaly' } })).toBe(
       `ELOOP_STORE: ${join(paths.checkpoints, checkpointName(3))}: expected the config of this model, got another one: ` +
-        'learningRate was 0.05. Go back to the config and the edgeloop that it was learned with, or start anew with --fresh.',
+        'kind was "supervised". Go back to the config and the edgeloop that it was learned with, or start anew with --fresh.',
     );
     expect(await open({ arithmetic: '2' })).toContain('expected arithmetic version 2, got version 1');
   });
@@ -226,7 +225,6 @@ describe('a directory', () => {
 
 describe('a directory with any damage', () => {
   /** Whatever is there afterwards is the state of an uninterrupted run at some moment, or a refusal. */
-  // oxlint-disable-next-line unicorn/consistent-function-scoping -- belongs to these tests alone
   async function expectSound(damaged: string): Promise<'as it was' | 'earlier' | 'refused'> {
     try {
       const { sequence, arena } = await resume(damaged);

@@ -65,6 +65,7 @@ export class StoredRun {
     settings: Partial<KeeperSettings> = {},
     files: Files = systemFiles,
   ): Promise<StoredRun> {
+    underWay = { count: 0 };
     const store = await ModelStore.open(directory, files);
     try {
       const model = newModel();
@@ -137,12 +138,13 @@ export class StoredRun {
   }
 }
 
-/** The same files, those that are open known. */
+/** The same files, those that are open known, and what is on its way to the disk counted. */
 function remembering(files: Files, open: Set<OpenFile>): Files {
+  const counted = counting(files);
   return {
-    ...files,
+    ...counted,
     async create(path) {
-      const file = await files.create(path);
+      const file = counting(await counted.create(path));
       const remembered = {
         ...file,
         close: () => (open.delete(remembered) ? file.close() : Promise.resolve()),
@@ -153,9 +155,37 @@ function remembering(files: Files, open: Set<OpenFile>): Files {
   };
 }
 
-/** What was begun on the disk is done. */
+/** Of the run that was opened last. */
+let underWay = { count: 0 };
+
+/** The same functions; as long as a promise of theirs is open, something is under way. */
+function counting<T extends object>(object: T): T {
+  const own = underWay;
+  const entries = Object.entries(object).map(([name, member]) => {
+    if (typeof member !== 'function') return [name, member];
+    const count = (...args: unknown[]): unknown => {
+      const result: unknown = member.apply(object, args);
+      if (!(result instanceof Promise)) return result;
+      own.count += 1;
+      return result.finally(() => (own.count -= 1));
+    };
+    return [name, count];
+  });
+  return Object.fromEntries(entries) as T;
+}
+
+/** Turns of the loop without anything under way after which nothing more is to come. */
+const QUIET_TURNS = 5;
+/** A disk of the test that never answers is not waited for. */
+const SETTLE_MS_MAX = 60;
+
+/** What was begun on the disk is done, however busy the machine is. */
 export async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 4));
+  const untilMs = performance.now() + SETTLE_MS_MAX;
+  for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < untilMs;) {
+    await new Promise((resolve) => setTimeout(resolve, 1));
+    quiet = underWay.count === 0 ? quiet + 1 : 0;
+  }
 }
 
 /** The arena of a model that took the first `sequence` records without any interruption. */
