@@ -20,8 +20,8 @@ const BUFFER_BYTES = 69_632;
  */
 const FULL_READ_BYTES = 4000;
 
-/** If more than a line discipline holds has waited, bytes come fast: the next look is this soon. */
-const BUSY_BYTES = 4096;
+/** If so much has waited, bytes come faster than any UART has them: the next look is soon, and little waits. */
+const BUSY_BYTES = 1024;
 const BUSY_PAUSE_MS = 1;
 
 /**
