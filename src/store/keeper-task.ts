@@ -50,13 +50,12 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
   const control = new Int32Array(ring.buffer);
   const live = new Uint8Array(task.arena.buffer, 0, snapshot.byteLength);
   const stopped = Promise.withResolvers<void>();
-  let isStopped = false;
-  let wantsCheckpoint = false;
+  const state = { isStopped: false, wantsCheckpoint: false };
   const take = (note: Note): void => {
     if (note.type === 'event') keeper.addEvent(note.kind, note.detail);
     else if (note.type === 'describe') keeper.describe(note.classes);
-    else if (note.type === 'checkpoint') wantsCheckpoint = true;
-    else stopped.resolve(void (isStopped = true));
+    else if (note.type === 'checkpoint') state.wantsCheckpoint = true;
+    else stopped.resolve(void (state.isStopped = true));
   };
   const keeper = await Keeper.start(task.start, task.settings, {
     files: systemFiles,
@@ -64,9 +63,9 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
     acknowledged: task.acknowledged,
     sequenceOffset: task.sequenceOffset,
     async snapshot() {
-      const asked = isStopped ? undefined : askForSnapshot(control, ASKER.keeper, SNAPSHOT_TIMEOUT_MS);
+      const asked = state.isStopped ? undefined : askForSnapshot(control, ASKER.keeper, SNAPSHOT_TIMEOUT_MS);
       const answer = await Promise.race([asked, stopped.promise]);
-      if (isStopped) return live.slice();
+      if (state.isStopped) return live.slice();
       return answer === true ? new Uint8Array(snapshot).slice() : undefined;
     },
     takeNotes() {
@@ -77,13 +76,13 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
     notify: (notice) => port.postMessage(notice),
     nowUs: () => Math.floor(Number(process.hrtime.bigint() / 1000n) - task.clockZeroUs),
   });
-  while (!isStopped) {
+  while (!state.isStopped) {
     const signal = Atomics.load(control, CONTROL.signal);
     const late = Atomics.load(control, keeper.late);
     keeper.work();
-    if (wantsCheckpoint) void keeper.checkpoint();
-    wantsCheckpoint = false;
-    if (isStopped) break;
+    if (state.wantsCheckpoint) void keeper.checkpoint();
+    state.wantsCheckpoint = false;
+    if (state.isStopped) break;
     if (keeper.isIdle) await changed(control, CONTROL.signal, signal, keeper.dueMs);
     else await changed(control, keeper.late, late, BATCH_MS);
   }
@@ -165,7 +164,7 @@ export class KeeperClient {
   }
 
   #post(note: Note): void {
-    this.#port.postMessage(note);
+    this.#port.postMessage(note, []);
     signalReader(this.#control);
   }
 }

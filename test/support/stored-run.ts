@@ -63,7 +63,7 @@ export class StoredRun {
   static async open(
     directory: string,
     settings: Partial<KeeperSettings> = {},
-    files: Files = systemFiles,
+    files: Files = countedFiles,
   ): Promise<StoredRun> {
     const store = await ModelStore.open(directory, files);
     try {
@@ -153,9 +153,42 @@ function remembering(files: Files, open: Set<OpenFile>): Files {
   };
 }
 
-/** What was begun on the disk is done. */
+let running = 0;
+
+async function counted<T>(work: () => Promise<T>): Promise<T> {
+  running += 1;
+  try {
+    return await work();
+  } finally {
+    running -= 1;
+  }
+}
+
+/** The system's files; `settle` knows what they are busy with. */
+export const countedFiles: Files = {
+  makeDirectory: (path) => counted(() => systemFiles.makeDirectory(path)),
+  list: (path) => counted(() => systemFiles.list(path)),
+  async create(path) {
+    const file = await counted(() => systemFiles.create(path));
+    return {
+      write: (bytes, from, count) => counted(() => file.write(bytes, from, count)),
+      datasync: () => counted(() => file.datasync()),
+      close: () => counted(() => file.close()),
+    };
+  },
+  sync: (path) => counted(() => systemFiles.sync(path)),
+  rename: (from, to) => counted(() => systemFiles.rename(from, to)),
+  unlink: (path) => counted(() => systemFiles.unlink(path)),
+  syncDirectory: (path) => counted(() => systemFiles.syncDirectory(path)),
+  freeBytes: (path) => counted(() => systemFiles.freeBytes(path)),
+};
+
+/** What was begun on the disk is done, and what followed from it; what a test holds back is not waited for. */
 export async function settle(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 4));
+  for (let turns = 0; turns < 3; turns++) {
+    if (running > 0) turns = 0;
+    await new Promise((resolve) => setImmediate(resolve));
+  }
 }
 
 /** The arena of a model that took the first `sequence` records without any interruption. */

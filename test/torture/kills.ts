@@ -82,7 +82,7 @@ export async function runChild(
 export async function runKills(
   kills: number,
   seed: number,
-  onProgress = (_: number) => {},
+  onProgress: (kills: number) => void = () => {},
 ): Promise<KillResult> {
   const root = mkdtempSync(join(tmpdir(), 'edgeloop-kills-'));
   const random = mulberry32(seed);
@@ -128,6 +128,10 @@ export async function runKills(
   }
 }
 
+function digest(arena: Uint8Array): string {
+  return createHash('sha256').update(arena.slice()).digest('hex');
+}
+
 async function compare(directory: string, seed: number, until: number, done: ChildResult) {
   const stream = new Stream(seed);
   const reference = newModel();
@@ -140,7 +144,6 @@ async function compare(directory: string, seed: number, until: number, done: Chi
   const stored = newModel();
   await store.resume(stored);
   store.close();
-  const digest = (arena: Uint8Array): string => createHash('sha256').update(arena.slice()).digest('hex');
   const expected = digest(reference.arena);
   return {
     identical: done.sha256 === expected && digest(stored.arena) === expected,

@@ -31,8 +31,6 @@ export interface Costs {
 export async function measureCosts(seconds: number, seed: number, replayed = 300_000): Promise<Costs> {
   const plain = await runLive(seconds, seed, 0);
   const slowed = await runLive(seconds, seed, SYNC_DELAY_MS);
-  const worst = ({ measured, learnerPauseMs }: ChildResult): number =>
-    Math.max(measured.mainPauseMs, learnerPauseMs);
   const { writtenBytes, valueBytes } = plain.measured;
   return {
     writeAmplification: writtenBytes > 0 ? writtenBytes / valueBytes : NaN,
@@ -40,6 +38,10 @@ export async function measureCosts(seconds: number, seed: number, replayed = 300
     worstPauseUnslowedMs: worst(plain),
     resumeTimesRealTime: await measureResume(replayed, seed),
   };
+}
+
+function worst({ measured, learnerPauseMs }: ChildResult): number {
+  return Math.max(measured.mainPauseMs, learnerPauseMs);
 }
 
 async function runLive(seconds: number, seed: number, syncDelayMs: number): Promise<ChildResult> {
