@@ -14,6 +14,7 @@ export class GuardedCatalogue {
   #rebuilding: Promise<void> = Promise.resolve();
   #catalogue: Catalogue | undefined;
   #isClosing = false;
+  readonly #waiting: ((catalogue: Catalogue) => void)[] = [];
   readonly #paths: CataloguePaths;
   readonly #onFailure: (sentence: string) => void;
 
@@ -41,11 +42,19 @@ export class GuardedCatalogue {
       this.#rebuilding = catalogue
         .rebuild(journal, checkpoints, () => this.#catalogue !== undefined && !this.#isClosing)
         .catch((error: Error) => this.#lose(error))
-        .finally(() => (this.isRebuilding = false));
+        .finally(() => {
+          this.isRebuilding = false;
+          for (const waiting of this.#waiting.splice(0)) this.do(waiting);
+        });
     });
   }
 
+  /** While it is made anew what is new waits, so that it comes after what is old. */
   do(work: (catalogue: Catalogue) => void): void {
+    if (this.isRebuilding) {
+      this.#waiting.push(work);
+      return;
+    }
     try {
       if (this.#catalogue !== undefined) work(this.#catalogue);
     } catch (error) {

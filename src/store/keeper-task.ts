@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { CONTROL, type RingLayout, signalReader } from '../stream/ring.ts';
+import { CONTROL, READER, type RingLayout, RingReader, signalReader } from '../stream/ring.ts';
 import { ASKER, askForSnapshot } from '../stream/snapshots.ts';
 import { SAFE_FROM, acknowledged, makeAcknowledged } from './acknowledged.ts';
 import { systemFiles } from './files.ts';
@@ -134,7 +134,11 @@ export class KeeperClient {
     port1.on('message', onNotice);
     port1.unref();
     const task = { ...rest, start, acknowledged: acknowledgedWords, clockZeroUs, port: port2 };
-    this.ended = run(task, [port2]).finally(() => port1.close());
+    this.ended = run(task, [port2]).finally(() => {
+      port1.close();
+      // However it ended: nobody waits for it.
+      new RingReader(options.ring, READER.keeper).detach();
+    });
   }
 
   /** @param safeFrom one of SAFE_FROM. @returns the last record that is safe, from a crash or from a power cut */
