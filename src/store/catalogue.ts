@@ -15,9 +15,9 @@ const CATALOGUE_VERSION = 1;
 
 const SCHEMA = `
   CREATE TABLE events (
-    session TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL, sequence INTEGER NOT NULL, at TEXT NOT NULL,
-    detail TEXT NOT NULL, PRIMARY KEY (session, n)
-  ) WITHOUT ROWID;
+    id INTEGER PRIMARY KEY, session TEXT NOT NULL, n INTEGER NOT NULL, kind TEXT NOT NULL,
+    sequence INTEGER NOT NULL, at TEXT NOT NULL, detail TEXT NOT NULL, UNIQUE (session, n)
+  );
   CREATE INDEX events_by_kind ON events (kind, sequence);
   CREATE TABLE checkpoints (
     number INTEGER PRIMARY KEY, sequence INTEGER NOT NULL, epoch INTEGER NOT NULL, run_seconds REAL NOT NULL,
@@ -45,7 +45,9 @@ export class Catalogue {
   private constructor(database: DatabaseSync, isNew: boolean) {
     this.#database = database;
     this.isNew = isNew;
-    this.#insertEvent = database.prepare('INSERT OR IGNORE INTO events VALUES (?, ?, ?, ?, ?, ?)');
+    this.#insertEvent = database.prepare(
+      'INSERT OR IGNORE INTO events (session, n, kind, sequence, at, detail) VALUES (?, ?, ?, ?, ?, ?)',
+    );
   }
 
   /**
@@ -106,7 +108,7 @@ export class Catalogue {
   events(countMax: number, kinds?: readonly string[]): PlacedEvent[] {
     const where = kinds ? `WHERE kind IN (${kinds.map(() => '?').join(', ')})` : '';
     const query = `SELECT session, n AS "index", kind, sequence, at, detail FROM events ${where}
-      ORDER BY at DESC, session DESC, n DESC LIMIT ?`;
+      ORDER BY id DESC LIMIT ?`;
     const rows = this.#database.prepare(query).all(...(kinds ?? []), countMax) as Record<string, unknown>[];
     return rows.toReversed().map((row) => ({ ...row, detail: parseDetail(row.detail) }) as PlacedEvent);
   }

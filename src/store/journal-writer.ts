@@ -8,7 +8,7 @@ import { SegmentWriter } from './segment-writer.ts';
 import { FRAME, STREAM } from './segments.ts';
 
 const BATCH_BYTES_MAX = 65_536;
-/** An event is a sentence and a few numbers; one that is longer is a mistake of ours. */
+/** An event is a sentence and a few numbers; the details of one that is longer are left out. */
 const EVENT_BYTES_MAX = 16_384;
 
 /** A segment and its first record; undefined while it has none. */
@@ -125,9 +125,10 @@ export class JournalWriter {
   /** @returns the event as it stands in the journal */
   takeEvent(event: Omit<StoreEvent, 'index'>): StoreEvent {
     this.seal();
-    const placed = { ...event, index: ++this.#events };
+    const whole = { ...event, index: ++this.#events };
+    const bytes = Buffer.byteLength(JSON.stringify(whole));
+    const placed = bytes > EVENT_BYTES_MAX ? { ...whole, detail: { bytesLeftOut: bytes } } : whole;
     const payload = new TextEncoder().encode(JSON.stringify(placed));
-    if (payload.length > EVENT_BYTES_MAX) throw new RangeError(`event of ${payload.length} bytes`);
     this.#segments.append(FRAME.event, payload);
     this.#noteSegment();
     return placed;

@@ -8,7 +8,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { MessageChannel, type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { CONTROL, type RingLayout, signalReader } from '../stream/ring.ts';
+import { CONTROL, READER, type RingLayout, RingReader, signalReader } from '../stream/ring.ts';
 import { ASKER, askForSnapshot } from '../stream/snapshots.ts';
 import { SAFE_FROM, acknowledged, makeAcknowledged } from './acknowledged.ts';
 import { systemFiles } from './files.ts';
@@ -50,13 +50,12 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
   const control = new Int32Array(ring.buffer);
   const live = new Uint8Array(task.arena.buffer, 0, snapshot.byteLength);
   const stopped = Promise.withResolvers<void>();
-  let isStopped = false;
-  let wantsCheckpoint = false;
+  const state = { isStopped: false, wantsCheckpoint: false };
   const take = (note: Note): void => {
     if (note.type === 'event') keeper.addEvent(note.kind, note.detail);
     else if (note.type === 'describe') keeper.describe(note.classes);
-    else if (note.type === 'checkpoint') wantsCheckpoint = true;
-    else stopped.resolve(void (isStopped = true));
+    else if (note.type === 'checkpoint') state.wantsCheckpoint = true;
+    else stopped.resolve(void (state.isStopped = true));
   };
   const keeper = await Keeper.start(task.start, task.settings, {
     files: systemFiles,
@@ -64,9 +63,9 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
     acknowledged: task.acknowledged,
     sequenceOffset: task.sequenceOffset,
     async snapshot() {
-      const asked = isStopped ? undefined : askForSnapshot(control, ASKER.keeper, SNAPSHOT_TIMEOUT_MS);
+      const asked = state.isStopped ? undefined : askForSnapshot(control, ASKER.keeper, SNAPSHOT_TIMEOUT_MS);
       const answer = await Promise.race([asked, stopped.promise]);
-      if (isStopped) return live.slice();
+      if (state.isStopped) return live.slice();
       return answer === true ? new Uint8Array(snapshot).slice() : undefined;
     },
     takeNotes() {
@@ -77,14 +76,13 @@ export async function keepModel(task: KeeperTask): Promise<KeeperResult> {
     notify: (notice) => port.postMessage(notice),
     nowUs: () => Math.floor(Number(process.hrtime.bigint() / 1000n) - task.clockZeroUs),
   });
-  // oxlint-disable-next-line eslint/no-unmodified-loop-condition -- `take` sets it, which `work` calls
-  while (!isStopped) {
+  while (!state.isStopped) {
     const signal = Atomics.load(control, CONTROL.signal);
     const late = Atomics.load(control, keeper.late);
     keeper.work();
-    if (wantsCheckpoint) void keeper.checkpoint();
-    wantsCheckpoint = false;
-    if (isStopped) break;
+    if (state.wantsCheckpoint) void keeper.checkpoint();
+    state.wantsCheckpoint = false;
+    if (state.isStopped) break;
     if (keeper.isIdle) await changed(control, CONTROL.signal, signal, keeper.dueMs);
     else await changed(control, keeper.late, late, BATCH_MS);
   }
@@ -136,7 +134,11 @@ export class KeeperClient {
     port1.on('message', onNotice);
     port1.unref();
     const task = { ...rest, start, acknowledged: acknowledgedWords, clockZeroUs, port: port2 };
-    this.ended = run(task, [port2]).finally(() => port1.close());
+    this.ended = run(task, [port2]).finally(() => {
+      port1.close();
+      // However it ended: nobody waits for it.
+      new RingReader(options.ring, READER.keeper).detach();
+    });
   }
 
   /** @param safeFrom one of SAFE_FROM. @returns the last record that is safe, from a crash or from a power cut */
@@ -166,8 +168,7 @@ export class KeeperClient {
   }
 
   #post(note: Note): void {
-    // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of threads has no origin
-    this.#port.postMessage(note);
+    this.#port.postMessage(note, []);
     signalReader(this.#control);
   }
 }

@@ -10,33 +10,22 @@
  * - When the disk fails the keeper detaches from the ring and says so; learning goes on. When the disk takes data again
  *   a new session and a new epoch begin, and nothing is acknowledged before a checkpoint has covered the hole.
  */
-import { readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
 import type { EdgeloopError } from '../errors.ts';
 import { READER, type RingLayout, RingReader } from '../stream/ring.ts';
 import { SAFE_FROM, acknowledge, acknowledged } from './acknowledged.ts';
-import { Catalogue } from './catalogue.ts';
-import {
-  type CheckpointDescription,
-  checkpointName,
-  checkpointNumbers,
-  configDigest,
-  keptCheckpoints,
-  writeCheckpoint,
-} from './checkpoints.ts';
+import { type CheckpointDescription, checkpointName, configDigest, writeCheckpoint } from './checkpoints.ts';
 import type { Files } from './files.ts';
+import { type GenerationLimits, Generations } from './generations.ts';
+import { GuardedCatalogue } from './guarded-catalogue.ts';
 import { JournalWriter } from './journal-writer.ts';
-import { type JournalDescription, type StoreEvent, scanJournal } from './journal.ts';
+import { type JournalDescription, type StoreEvent } from './journal.ts';
 import { type KeeperStart, pathsOf, sequenceOf } from './model-store.ts';
-import { type RetainedSegment, type RetentionLimits, removable, retained } from './retention.ts';
-import { segmentName } from './segments.ts';
 
-export interface KeeperSettings extends RetentionLimits {
+export interface KeeperSettings extends GenerationLimits {
   /** Age at which records are synced: what a power cut may cost. */
   readonly commitMs: number;
   /** Between checkpoints: what a resume has to replay. */
   readonly checkpointMs: number;
-  readonly checkpointsMax: number;
   readonly segmentBytesMax: number;
   /** Of each of the two buffers that hold what the disk has not taken. */
   readonly bufferBytes: number;
@@ -116,20 +105,14 @@ export class Keeper {
   readonly #values: Uint32Array;
   readonly #acknowledged: Int32Array;
   readonly #startedUs: number;
+  readonly #catalogue: GuardedCatalogue;
+  readonly #generations: Generations;
 
   #journal: JournalWriter | undefined;
-  /** Of earlier sessions. */
-  #segments: RetainedSegment[];
-  #catalogue: Catalogue | undefined;
-  #rebuilding: Promise<void> = Promise.resolve();
-  #isRebuilding = false;
-  #isStopping = false;
   #classes: readonly string[];
   #epoch: number;
   /** The one that ended when the journal was lost. */
   #lostEpoch = 0;
-  /** The two newest good checkpoints, ascending. */
-  #good: { readonly number: number; readonly sequence: number }[];
   #pending: Note[] = [];
   #failure: string | undefined;
 
@@ -141,7 +124,8 @@ export class Keeper {
   #uncovered = false;
   #unsyncedSinceUs = Infinity;
   #syncing: Promise<void> | undefined;
-  #checkpointing: Promise<void> | undefined;
+  /** One at a time: there is one buffer for snapshots. */
+  #checkpointing: Promise<boolean> | undefined;
   #checkpointDueUs: number;
   #returning: Promise<void> | undefined;
   #retryDueUs = 0;
@@ -159,10 +143,12 @@ export class Keeper {
     this.#values = new Uint32Array(world.ring.buffer, values.byteOffset, values.length);
     this.#acknowledged = new Int32Array(world.acknowledged);
     this.#startedUs = world.nowUs();
-    this.#segments = scanJournal(this.#paths.journal).map(retained);
+    this.#generations = new Generations(world.files, this.#paths, settings, start.checkpoint);
+    this.#catalogue = new GuardedCatalogue(this.#paths, (text) => {
+      world.notify({ kind: 'catalogueFailed', text, sequence: this.#taken });
+    });
     this.#classes = start.classes;
     this.#epoch = start.epoch;
-    this.#good = [start.checkpoint];
     this.#taken = this.#written = this.#synced = start.sequence;
     const soon = start.records > REPLAYED_RECORDS_MAX ? 0 : settings.checkpointMs;
     this.#checkpointDueUs = this.#startedUs + 1000 * soon;
@@ -176,7 +162,7 @@ export class Keeper {
     const keeper = new Keeper(start, settings, world);
     keeper.#acknowledge(SAFE_FROM.crash, start.sequence);
     keeper.#acknowledge(SAFE_FROM.powerCut, start.sequence);
-    keeper.#openCatalogue();
+    if (settings.hasCatalogue) keeper.#catalogue.open(start.events);
     try {
       keeper.#install(await keeper.#newSession(start.startSha256));
     } catch (error) {
@@ -230,26 +216,19 @@ export class Keeper {
   /** Names of the classes, before the first record that needs them. */
   describe(classes: readonly string[]): void {
     this.#classes = classes;
-    this.#journal?.describe(classes);
+    if (this.#journal === undefined) return; // the next session says so
+    this.#journal.describe(classes);
     this.#unsyncedNow();
   }
 
   /** Takes a checkpoint now, unless there is nothing new. @returns when it is on the disk, or has failed and said so */
-  checkpoint(): Promise<void> {
-    this.#checkpointDueUs = Infinity;
-    this.#checkpointing ??= this.#takeCheckpoint()
-      .then(() => {})
-      .finally(() => {
-        this.#checkpointing = undefined;
-        this.#checkpointDueUs = this.#world.nowUs() + 1000 * this.#settings.checkpointMs;
-      });
-    return this.#checkpointing;
+  async checkpoint(): Promise<void> {
+    await (this.#checkpointing ?? this.#beginCheckpoint());
   }
 
   /** Ends the session: all records published are in the journal, and all they did in a checkpoint. */
   async stop(): Promise<KeeperResult> {
-    this.#isStopping = true;
-    await Promise.allSettled([this.#checkpointing, this.#returning, this.#rebuilding]);
+    await Promise.allSettled([this.#checkpointing, this.#returning]);
     this.#drain();
     this.addEvent('stopped');
     const hasJournal = this.#journal !== undefined;
@@ -259,9 +238,9 @@ export class Keeper {
     } catch {
       // it has said so by `onFailure`
     }
-    this.#closeCatalogue();
+    await this.#catalogue.close();
     const isSafe = covered || (hasJournal && this.#failure === undefined);
-    const sequence = isSafe ? this.#taken : this.#good.at(-1)!.sequence;
+    const sequence = isSafe ? this.#taken : this.#generations.newest.sequence;
     return { sequence, error: isSafe ? undefined : this.#failure, ...this.bytes };
   }
 
@@ -288,7 +267,7 @@ export class Keeper {
     }
     const event = { ...journal.takeEvent(note), session: journal.session };
     this.#unsyncedNow();
-    this.#inCatalogue((catalogue) => catalogue.addEvent(event));
+    this.#catalogue.do((catalogue) => catalogue.addEvent(event));
   }
 
   #unsyncedNow(): void {
@@ -365,7 +344,7 @@ export class Keeper {
     this.#retryLater();
     this.#journalBytes += journal?.bytesWritten ?? 0;
     if (journal !== undefined) {
-      this.#segments = this.#allSegments(journal);
+      this.#generations.endSession(journal.segments);
       void journal.close().catch(() => {}); // whatever it still takes is as good as lost
     }
     this.addEvent('journalLost', { reason });
@@ -384,11 +363,12 @@ export class Keeper {
       if (free < this.#settings.freeBytesMin) throw new Error(`${free} bytes are free`);
       this.#epoch = this.#lostEpoch + 1;
       const journal = await this.#newSession('');
+      while (this.#checkpointing) await this.#checkpointing;
       const head = this.#reader.attach();
       this.#uncovered = true;
       this.#install(journal);
       this.#failure = undefined;
-      if (!(await this.#takeCheckpoint(head))) throw new Error('no checkpoint could be taken');
+      if (!(await this.#beginCheckpoint(head))) throw new Error('no checkpoint could be taken');
       if (journal !== this.#journal) return; // lost again meanwhile
       this.#uncovered = false;
       this.#retries = 0;
@@ -410,6 +390,15 @@ export class Keeper {
 
   // --- Checkpoints
 
+  #beginCheckpoint(head?: number): Promise<boolean> {
+    this.#checkpointDueUs = Infinity;
+    this.#checkpointing = this.#takeCheckpoint(head).finally(() => {
+      this.#checkpointing = undefined;
+      this.#checkpointDueUs = this.#world.nowUs() + 1000 * this.#settings.checkpointMs;
+    });
+    return this.#checkpointing;
+  }
+
   /**
    * @param head low word of the first record after a hole, which the checkpoint must cover
    * @returns whether everything up to now, or up to the hole, is in a checkpoint
@@ -419,18 +408,16 @@ export class Keeper {
       const arena = await this.#coveringSnapshot(head);
       if (arena === undefined) throw new Error('the learner gives no snapshot');
       const sequence = sequenceOf(arena, this.#world.sequenceOffset);
-      if (head === undefined && sequence === this.#good.at(-1)!.sequence) return true;
+      if (head === undefined && sequence === this.#generations.newest.sequence) return true;
       const journal = this.#journal;
       if (journal !== undefined) await this.#syncUpTo(journal, sequence);
-      const number = (checkpointNumbers(readdirSync(this.#paths.checkpoints)).at(-1) ?? 0) + 1;
-      const description = this.#description(sequence, journal);
-      const whole = { number, sequence, description, arena };
+      const number = this.#generations.nextNumber();
+      const whole = { number, sequence, description: this.#description(sequence, journal), arena };
       await writeCheckpoint(this.#world.files, this.#paths.checkpoints, whole);
-      const { size } = statSync(join(this.#paths.checkpoints, checkpointName(number)));
-      this.#checkpointBytes += size;
-      this.#good = [this.#good.at(-1)!, { number, sequence }];
+      const bytes = this.#generations.add({ number, sequence });
+      this.#checkpointBytes += bytes;
       this.#taken = Math.max(this.#taken, sequence);
-      this.#inCatalogue((catalogue) => catalogue.addCheckpoint(whole, size));
+      this.#catalogue.do((catalogue) => catalogue.addCheckpoint(whole, bytes));
       this.#acknowledgeAll(Math.max(sequence, this.#uncovered ? 0 : this.#synced));
       this.#world.notify({ kind: 'checkpoint', text: checkpointName(number), sequence });
     } catch (error) {
@@ -470,47 +457,25 @@ export class Keeper {
 
   #description(sequence: number, journal: JournalWriter | undefined): CheckpointDescription {
     const { identity } = this.#start;
-    // Without a journal the next session is the first that can have the record after.
-    const next = (this.#segments.at(-1)?.number ?? 0) + 1;
     return {
       ...identity,
       configSha256: configDigest(identity),
       classes: this.#classes,
       epoch: this.#epoch,
       session: journal?.session ?? '',
-      segment: journal?.segmentOf(sequence + 1) ?? next,
+      // Without a journal the next session is the first that can have it.
+      segment: journal?.segmentOf(sequence + 1) ?? this.#generations.nextSegment(),
       runSeconds: this.#runSeconds(),
       takenAt: wallTime(),
     };
   }
 
   async #removeOld(): Promise<void> {
-    const { files } = this.#world;
-    const { checkpoints, journal } = this.#paths;
-    const numbers = checkpointNumbers(readdirSync(checkpoints));
-    const kept = new Set(keptCheckpoints(numbers, this.#settings.checkpointsMax));
-    for (const { number } of this.#good) kept.add(number);
-    for (const number of numbers) {
-      if (kept.has(number)) continue;
-      await files.unlink(join(checkpoints, checkpointName(number)));
-      this.#inCatalogue((catalogue) => catalogue.removeCheckpoint(number));
+    for (const number of await this.#generations.thinCheckpoints()) {
+      this.#catalogue.do((catalogue) => catalogue.removeCheckpoint(number));
     }
-    if (this.#journal === undefined || this.#isRebuilding) return;
-    const covered = this.#good.length < 2 ? undefined : this.#good[0].sequence;
-    const segments = this.#allSegments(this.#journal);
-    const gone = removable(segments, covered, this.#runSeconds(), this.#settings);
-    for (const number of gone) await files.unlink(join(journal, segmentName(number)));
-    this.#segments = this.#segments.filter(({ number }) => !gone.includes(number));
-  }
-
-  /** Those of earlier sessions, then this one's. */
-  #allSegments(journal: JournalWriter): RetainedSegment[] {
-    const sizeOf = (number: number): number => {
-      const path = join(this.#paths.journal, segmentName(number));
-      return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
-    };
-    const own = journal.segments.map((segment) => ({ ...segment, bytes: sizeOf(segment.number) }));
-    return [...this.#segments, ...own.filter(({ bytes }) => bytes > 0)];
+    if (this.#journal === undefined || this.#catalogue.isRebuilding) return;
+    await this.#generations.removeSegments(this.#journal.segments, this.#runSeconds());
   }
 
   // --- Small things
@@ -526,49 +491,6 @@ export class Keeper {
 
   #runSeconds(): number {
     return this.#start.runSeconds + (this.#world.nowUs() - this.#startedUs) / 1e6;
-  }
-
-  #openCatalogue(): void {
-    if (!this.#settings.hasCatalogue) return;
-    const { catalogue: path, journal, checkpoints } = this.#paths;
-    try {
-      const catalogue = Catalogue.open(path);
-      this.#catalogue = catalogue;
-      if (!catalogue.isNew) catalogue.indexCheckpoints(checkpoints);
-      for (const event of this.#start.events) catalogue.addEvent(event);
-      if (catalogue.isNew) {
-        this.#isRebuilding = true;
-        this.#rebuilding = catalogue
-          .rebuild(journal, checkpoints, () => !this.#isStopping)
-          .catch((error: Error) => this.#loseCatalogue(error))
-          .finally(() => (this.#isRebuilding = false));
-      }
-    } catch (error) {
-      this.#loseCatalogue(error as Error);
-    }
-  }
-
-  #inCatalogue(work: (catalogue: Catalogue) => void): void {
-    try {
-      if (this.#catalogue !== undefined) work(this.#catalogue);
-    } catch (error) {
-      this.#loseCatalogue(error as Error);
-    }
-  }
-
-  #loseCatalogue(error: Error): void {
-    this.#closeCatalogue();
-    const text = `${this.#paths.catalogue}: ${error.message}. Events are only in the journal until the next start.`;
-    this.#world.notify({ kind: 'catalogueFailed', text, sequence: this.#taken });
-  }
-
-  #closeCatalogue(): void {
-    try {
-      this.#catalogue?.close();
-    } catch {
-      // nothing depends on it
-    }
-    this.#catalogue = undefined;
   }
 }
 

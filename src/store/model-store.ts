@@ -301,11 +301,8 @@ async function makeDurably(files: Files, path: string): Promise<void> {
   try {
     const made = await files.makeDirectory(path);
     // Each name on the way to it.
-    if (made === undefined) return;
-    for (let at = path; ; at = dirname(at)) {
-      await files.syncDirectory(dirname(at));
-      if (at === made) break;
-    }
+    const top = made === undefined ? path : dirname(made);
+    for (let at = path; at !== top; at = dirname(at)) await files.syncDirectory(dirname(at));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     const remedy = 'See to the disk and the rights of its parent, or choose another place.';

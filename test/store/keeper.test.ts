@@ -6,14 +6,14 @@ import { Piscina } from 'piscina';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SAFE_FROM, acknowledge, acknowledged, makeAcknowledged } from '../../src/store/acknowledged.ts';
 import { Catalogue } from '../../src/store/catalogue.ts';
-import { type Files, systemFiles } from '../../src/store/files.ts';
+import type { Files } from '../../src/store/files.ts';
 import { type PlacedEvent, readEvents, scanJournal } from '../../src/store/journal.ts';
 import { KeeperClient, keepModel } from '../../src/store/keeper-task.ts';
 import { KEEPER_DEFAULTS, type KeeperNotice, type KeeperResult } from '../../src/store/keeper.ts';
 import { ModelStore, pathsOf } from '../../src/store/model-store.ts';
 import { READER, RingWriter, makeRing } from '../../src/stream/ring.ts';
 import { COLUMNS, Stream, newModel } from '../support/stored-model.ts';
-import { StoredRun, settle, uninterrupted } from '../support/stored-run.ts';
+import { StoredRun, countedFiles, settle, uninterrupted } from '../support/stored-run.ts';
 
 let directory: string;
 let paths: ReturnType<typeof pathsOf>;
@@ -34,6 +34,8 @@ async function resume() {
   return { ...resumed, arena: model.arena };
 }
 
+const checkpointCount = (): number => readdirSync(paths.checkpoints).length;
+
 /** A disk of which one kind of operation can be made to fail, or to wait. */
 function faultyFiles() {
   const fault: { code?: string; on?: 'write' | 'datasync' | 'create'; held?: Promise<void> } = {};
@@ -43,10 +45,10 @@ function faultyFiles() {
     if (fault.code) throw Object.assign(new Error(fault.code), { code: fault.code, errno: -28 });
   };
   const files: Files = {
-    ...systemFiles,
+    ...countedFiles,
     async create(path) {
       await meet('create');
-      const file = await systemFiles.create(path);
+      const file = await countedFiles.create(path);
       return {
         write: (bytes, from, count) => meet('write').then(() => file.write(bytes, from, count)),
         datasync: () => meet('datasync').then(() => file.datasync()),
@@ -91,17 +93,16 @@ describe('the keeper', () => {
 
   it('takes a checkpoint when it is due, none when nothing is new, and one at the end', async () => {
     const run = await StoredRun.open(directory, { checkpointMs: 1000 });
-    const names = (): number => readdirSync(paths.checkpoints).length;
     await run.feed(100);
-    expect(names()).toBe(1); // that of the beginning
+    expect(checkpointCount()).toBe(1); // that of the beginning
     await run.wait(1000);
-    expect(names()).toBe(2);
+    expect(checkpointCount()).toBe(2);
     await run.wait(1000);
     await run.wait(1000);
-    expect(names()).toBe(2);
+    expect(checkpointCount()).toBe(2);
     await run.feed(10);
     await run.stop();
-    expect(names()).toBe(3);
+    expect(checkpointCount()).toBe(3);
     expect(await resume()).toMatchObject({ checkpoint: 3, records: 0, sequence: 110 });
   });
 
@@ -289,26 +290,26 @@ describe('the keeper', () => {
   });
 });
 
+async function aRun(): Promise<PlacedEvent[]> {
+  const run = await StoredRun.open(directory);
+  for (let count = 0; count < 20; count++) {
+    run.keeper.addEvent('score', { accuracy: count / 20 });
+    await run.feed(10);
+  }
+  await run.stop();
+  return [...readEvents(paths.journal)];
+}
+
+async function eventsAfterStart(): Promise<PlacedEvent[]> {
+  await (await StoredRun.open(directory)).stop();
+  const catalogue = Catalogue.open(paths.catalogue);
+  const events = catalogue.events(1000).filter(({ kind }) => kind === 'score');
+  expect(catalogue.checkpoints()).toHaveLength(readdirSync(paths.checkpoints).length);
+  catalogue.close();
+  return events;
+}
+
 describe('a catalogue', () => {
-  async function aRun(): Promise<PlacedEvent[]> {
-    const run = await StoredRun.open(directory);
-    for (let count = 0; count < 20; count++) {
-      run.keeper.addEvent('score', { accuracy: count / 20 });
-      await run.feed(10);
-    }
-    await run.stop();
-    return [...readEvents(paths.journal)];
-  }
-
-  async function eventsAfterStart(): Promise<PlacedEvent[]> {
-    await (await StoredRun.open(directory)).stop();
-    const catalogue = Catalogue.open(paths.catalogue);
-    const events = catalogue.events(1000).filter(({ kind }) => kind === 'score');
-    expect(catalogue.checkpoints()).toHaveLength(readdirSync(paths.checkpoints).length);
-    catalogue.close();
-    return events;
-  }
-
   it('that is missing is made anew from the journal and the checkpoints', async () => {
     const scores = (await aRun()).filter(({ kind }) => kind === 'score');
     for (const suffix of ['', '-wal', '-shm']) rmSync(paths.catalogue + suffix, { force: true });

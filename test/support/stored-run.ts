@@ -63,9 +63,8 @@ export class StoredRun {
   static async open(
     directory: string,
     settings: Partial<KeeperSettings> = {},
-    files: Files = systemFiles,
+    files: Files = countedFiles,
   ): Promise<StoredRun> {
-    underWay = { count: 0 };
     const store = await ModelStore.open(directory, files);
     try {
       const model = newModel();
@@ -138,13 +137,12 @@ export class StoredRun {
   }
 }
 
-/** The same files, those that are open known, and what is on its way to the disk counted. */
+/** The same files, those that are open known. */
 function remembering(files: Files, open: Set<OpenFile>): Files {
-  const counted = counting(files);
   return {
-    ...counted,
+    ...files,
     async create(path) {
-      const file = counting(await counted.create(path));
+      const file = await files.create(path);
       const remembered = {
         ...file,
         close: () => (open.delete(remembered) ? file.close() : Promise.resolve()),
@@ -155,36 +153,41 @@ function remembering(files: Files, open: Set<OpenFile>): Files {
   };
 }
 
-/** Of the run that was opened last. */
-let underWay = { count: 0 };
+let running = 0;
 
-/** The same functions; as long as a promise of theirs is open, something is under way. */
-function counting<T extends object>(object: T): T {
-  const own = underWay;
-  const entries = Object.entries(object).map(([name, member]) => {
-    if (typeof member !== 'function') return [name, member];
-    const count = (...args: unknown[]): unknown => {
-      const result: unknown = member.apply(object, args);
-      if (!(result instanceof Promise)) return result;
-      own.count += 1;
-      return result.finally(() => (own.count -= 1));
-    };
-    return [name, count];
-  });
-  return Object.fromEntries(entries) as T;
+async function counted<T>(work: () => Promise<T>): Promise<T> {
+  running += 1;
+  try {
+    return await work();
+  } finally {
+    running -= 1;
+  }
 }
 
-/** Turns of the loop without anything under way after which nothing more is to come. */
-const QUIET_TURNS = 5;
-/** A disk of the test that never answers is not waited for. */
-const SETTLE_MS_MAX = 60;
+/** The system's files; `settle` knows what they are busy with. */
+export const countedFiles: Files = {
+  makeDirectory: (path) => counted(() => systemFiles.makeDirectory(path)),
+  list: (path) => counted(() => systemFiles.list(path)),
+  async create(path) {
+    const file = await counted(() => systemFiles.create(path));
+    return {
+      write: (bytes, from, count) => counted(() => file.write(bytes, from, count)),
+      datasync: () => counted(() => file.datasync()),
+      close: () => counted(() => file.close()),
+    };
+  },
+  sync: (path) => counted(() => systemFiles.sync(path)),
+  rename: (from, to) => counted(() => systemFiles.rename(from, to)),
+  unlink: (path) => counted(() => systemFiles.unlink(path)),
+  syncDirectory: (path) => counted(() => systemFiles.syncDirectory(path)),
+  freeBytes: (path) => counted(() => systemFiles.freeBytes(path)),
+};
 
-/** What was begun on the disk is done, however busy the machine is. */
+/** What was begun on the disk is done, and what followed from it; what a test holds back is not waited for. */
 export async function settle(): Promise<void> {
-  const untilMs = performance.now() + SETTLE_MS_MAX;
-  for (let quiet = 0; quiet < QUIET_TURNS && performance.now() < untilMs;) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-    quiet = underWay.count === 0 ? quiet + 1 : 0;
+  for (let turns = 0; turns < 3; turns++) {
+    if (running > 0) turns = 0;
+    await new Promise((resolve) => setImmediate(resolve));
   }
 }
 

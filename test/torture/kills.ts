@@ -82,7 +82,7 @@ export async function runChild(
 export async function runKills(
   kills: number,
   seed: number,
-  onProgress: (count: number) => void = () => {},
+  onProgress: (kills: number) => void = () => {},
 ): Promise<KillResult> {
   const root = mkdtempSync(join(tmpdir(), 'edgeloop-kills-'));
   const random = mulberry32(seed);
@@ -128,6 +128,10 @@ export async function runKills(
   }
 }
 
+function digest(arena: Uint8Array): string {
+  return createHash('sha256').update(arena.slice()).digest('hex');
+}
+
 async function compare(directory: string, seed: number, until: number, done: ChildResult) {
   const stream = new Stream(seed);
   const reference = newModel();
@@ -145,8 +149,4 @@ async function compare(directory: string, seed: number, until: number, done: Chi
     identical: done.sha256 === expected && digest(stored.arena) === expected,
     learnedTwice: Math.max(0, stored.model.counts[MODEL_COUNT.rows] - rows),
   };
-}
-
-function digest(arena: Uint8Array): string {
-  return createHash('sha256').update(arena.slice()).digest('hex');
 }

@@ -40,6 +40,10 @@ export async function measureCosts(seconds: number, seed: number, replayed = 300
   };
 }
 
+function worst({ measured, learnerPauseMs }: ChildResult): number {
+  return Math.max(measured.mainPauseMs, learnerPauseMs);
+}
+
 async function runLive(seconds: number, seed: number, syncDelayMs: number): Promise<ChildResult> {
   const root = mkdtempSync(join(tmpdir(), 'edgeloop-costs-'));
   try {
@@ -113,8 +117,4 @@ async function writeJournal(root: string, records: number, seed: number): Promis
   }
   await keeper.stop(); // the model has taken nothing, so there is no new checkpoint
   store.close();
-}
-
-function worst({ measured, learnerPauseMs }: ChildResult): number {
-  return Math.max(measured.mainPauseMs, learnerPauseMs);
 }
