@@ -205,7 +205,9 @@ describe('edgeloop run', () => {
     await until(() => /Starting with new weights/.test(program.stderr));
     const encoder = new FrameEncoder(session);
     await pty.send(Buffer.concat([Buffer.of(0), encoder.describe()]));
-    for (encoder.label = 1; encoder.sequence < 200;) {
+    // On a busy machine the learner is compiled late: some answers must have come.
+    const isEnough = (): boolean => encoder.sequence >= 200 && Buffer.concat(received).length > 10 * 17;
+    for (encoder.label = 1; !isEnough() && encoder.sequence < 3000;) {
       await pty.send(encoder.row([-1, 1]));
       await new Promise((resolve) => setTimeout(resolve, 5));
     }
