@@ -14,6 +14,7 @@
  */
 import { type ArenaPlan, type Part, type Views, viewsOf } from '../engine/arena.ts';
 import { log } from '../engine/arithmetic.ts';
+import { drawIndex } from '../engine/random.ts';
 
 export const REHEARSAL = {
   /** Samples since the last of its kind from which a class is absent. */
@@ -41,7 +42,8 @@ type RehearsalParts = {
   readonly state: Part<'int32'>;
 };
 
-const STATE = { random: 0, filled: 1, chosenLabel: 2 } as const;
+/** The generator comes first: it is drawn from in its place. */
+const STATE = { random: 0, filled: 1 } as const;
 
 export interface Rehearsal extends Views<RehearsalParts> {
   readonly config: RehearsalConfig;
@@ -55,7 +57,7 @@ export function planRehearsal(plan: ArenaPlan, config: RehearsalConfig): Rehears
     members: plan.int32('rehearsal.members', K), //    in the buffer, of each class [K]
     shares: plan.float64('rehearsal.shares', K), //    p [K]
     since: plan.float64('rehearsal.since', K), //      samples since the last of the class [K]
-    state: plan.int32('rehearsal.state', 3),
+    state: plan.int32('rehearsal.state', 2),
   };
 }
 
@@ -93,14 +95,14 @@ export function drawAbsent(rehearsal: Rehearsal): number {
   let absent = 0;
   for (let k = 0; k < since.length; k++) if (isAbsent(members[k], since[k])) absent += 1;
   if (absent === 0) return -1;
-  let turn = draw(state, absent);
+  let turn = drawIndex(state, absent);
   let label = 0;
   for (; ; label++) {
     if (!isAbsent(members[label], since[label])) continue;
     if (turn === 0) break;
     turn -= 1;
   }
-  return memberOf(rehearsal, label, draw(state, members[label]));
+  return memberOf(rehearsal, label, drawIndex(state, members[label]));
 }
 
 function isAbsent(members: number, since: number): boolean {
@@ -116,7 +118,7 @@ export function keepSample(rehearsal: Rehearsal, raw: Float32Array, first: numbe
     state[STATE.filled] = place + 1;
   } else {
     const largest = largestClass(members, label);
-    place = memberOf(rehearsal, largest, draw(state, members[largest]));
+    place = memberOf(rehearsal, largest, drawIndex(state, members[largest]));
     members[largest] -= 1;
   }
   members[label] += 1;
@@ -147,13 +149,4 @@ function memberOf({ labels }: Rehearsal, label: number, turn: number): number {
     if (left === 0) return place;
     left -= 1;
   }
-}
-
-/** Uniform in 0 .. count − 1; mulberry32 (engine/random.ts) with its state in the arena. */
-function draw(state: Int32Array, count: number): number {
-  const a = (state[STATE.random] + 0x6d2b79f5) | 0;
-  state[STATE.random] = a;
-  let mixed = Math.imul(a ^ (a >>> 15), 1 | a);
-  mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-  return Math.floor((((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296) * count);
 }
