@@ -72,6 +72,13 @@ function partsOf({ learner }: Model): {
   return { network, scaler: inputs.scaler, learned: counts[COUNT.learned] };
 }
 
+/** Of numbers: the statistics that bring an output into the user's units. */
+function targetsOf({ learner }: Model): ScalerTensors | undefined {
+  if (learner.kind === 'anomaly' || learner.supervised.config.task !== 'regress') return undefined;
+  const { targetCount, targetMean, targetM2 } = learner.supervised;
+  return { count: targetCount, mean: targetMean, m2: targetM2 };
+}
+
 type ScalerTensors = Readonly<Record<'count' | 'mean' | 'm2', Float64Array>>;
 
 /** Writes weights, statistics and the whole arena; on return the file is whole and on the disk. */
@@ -101,9 +108,11 @@ function describeModel(identity: ModelIdentity, model: Model, classes: readonly 
     ['layer2.bias', { shape: [K], data: bias2 }],
     [ARENA, { shape: [words.length / 4], data: new Int32Array(words.buffer) }],
   ]);
-  if (scaler !== undefined) {
+  for (const [kind, statistics] of Object.entries({ scaler, target: targetsOf(model) })) {
+    if (statistics === undefined) continue;
     for (const name of ['count', 'mean', 'm2'] as const) {
-      tensors.set(`scaler.${name}`, { shape: [scaler[name].length], data: scaler[name].slice() });
+      const data = statistics[name].slice();
+      tensors.set(`${kind}.${name}`, { shape: [data.length], data });
     }
   }
   return {
@@ -161,7 +170,11 @@ export async function loadModel(
     model.bytes.set(arena);
     return { ...loaded, isWhole: true };
   }
-  const statistics = scaler === undefined ? [] : fit.scaler(scaler);
+  const targets = targetsOf(model);
+  const statistics = [
+    ...(scaler === undefined ? [] : fit.statistics('scaler', scaler)),
+    ...(targets === undefined ? [] : fit.statistics('target', targets)),
+  ];
   for (const each of networksOf(model)) writeParameters(each, parameters);
   for (const [to, from] of statistics) to.set(from);
   return { ...loaded, isWhole: false };
@@ -221,12 +234,12 @@ class ModelFit {
   }
 
   /** @returns what is to be copied where */
-  scaler({ count, mean, m2 }: ScalerTensors): [Float64Array, Float64Array][] {
+  statistics(kind: string, { count, mean, m2 }: ScalerTensors): [Float64Array, Float64Array][] {
     const shape = [count.length];
     return [
-      [count, this.notNegative('scaler.count', shape)],
-      [mean, this.float64('scaler.mean', shape)],
-      [m2, this.notNegative('scaler.m2', shape)],
+      [count, this.notNegative(`${kind}.count`, shape)],
+      [mean, this.float64(`${kind}.mean`, shape)],
+      [m2, this.notNegative(`${kind}.m2`, shape)],
     ];
   }
 

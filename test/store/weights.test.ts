@@ -119,6 +119,29 @@ describe('the weight file', () => {
     expect([...model.learner.inputs.scaler.mean]).toEqual([...tensors.get('scaler.mean')!.data]);
   });
 
+  it('brings the statistics of numbers to a model that learns by another config', async () => {
+    const features = [{ column: 0, kind: 'newest' }] as const;
+    const task = { task: 'regress', outputs: 1, targets: [1], rehearsalSamples: 0 } as const;
+    const regress = (list: (typeof RACES)['full' | 'cheap']): ModelIdentity => {
+      const candidates = { ...CONFIG.supervised.candidates, list };
+      const config = {
+        ...CONFIG,
+        inputs: { ...CONFIG.inputs, features },
+        supervised: { ...CONFIG.supervised, ...task, candidates },
+      };
+      return { config, columnNames: ['x', 'y'], inputNames: ['x'] };
+    };
+    const path = join(folder, 'numbers.safetensors');
+    const model = newModel(regress(RACES.full));
+    learnSome(model, 1, 200);
+    await saveModel(path, regress(RACES.full), model, []);
+    const other = newModel(regress(RACES.cheap));
+    expect(await loadModel(path, regress(RACES.cheap), other)).toMatchObject({ isWhole: false });
+    if (model.learner.kind !== 'supervised' || other.learner.kind !== 'supervised') expect.fail();
+    expect(other.learner.supervised.targetMean).toEqual(model.learner.supervised.targetMean);
+    expect(other.learner.supervised.targetM2[0]).toBeGreaterThan(1);
+  });
+
   it('does not take an arena whose digest is wrong', async () => {
     const path = await savedFile('digest.safetensors');
     const good = decodeSafetensors(await readFile(path), path);
